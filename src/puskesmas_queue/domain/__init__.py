@@ -1,0 +1,1 @@
+"""The rules of the line, in plain Python: no SQL, HTTP, clock or plugin."""

@@ -1,0 +1,139 @@
+"""
+Who may do what: roles, permissions and the one function that decides.
+
+Source: security rules, "Roles".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+ActorKind = Literal["user", "device", "system"]
+
+
+class Role(StrEnum):
+    """What a staff account is for; one role per account."""
+
+    ADMIN = "admin"
+    PETUGAS_LOKET = "petugas_loket"
+    PETUGAS_RM = "petugas_rm"
+    KEPALA = "kepala"
+    AUDITOR = "auditor"
+
+
+class Permission(StrEnum):
+    """What a route asks for; every route declares exactly one."""
+
+    PUBLIC = "public"
+    """Anybody: landing page, login, a ticket's own page."""
+    KIOSK = "kiosk"
+    """The kiosk: open to any device until devices can be paired."""
+    DISPLAY = "display"
+    """TV and speaker: numbers only, open to any device until devices can be paired."""
+    DEMO = "demo"
+    """Exists in the demo only, needs no login there."""
+    SESSION = "session"
+    """Whoever holds a session, even a locked one: unlock, lock, log out."""
+    SELF = "self"
+    """Anybody logged in, for what is their own."""
+    CALL = "call"
+    """Work at a counter."""
+    DAY_VIEW = "day_view"
+    """The page of the day."""
+    MANAGE_SETTINGS = "manage_settings"
+    MANAGE_USERS = "manage_users"
+    AUDIT_VIEW = "audit_view"
+
+
+EVERYBODY = frozenset({Permission.PUBLIC, Permission.KIOSK, Permission.DISPLAY})
+"""Granted without a session; requests for these need not look one up."""
+
+LOGGED_IN = frozenset({Permission.SESSION, Permission.SELF})
+
+ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
+    Role.ADMIN: frozenset(
+        {
+            Permission.CALL,
+            Permission.DAY_VIEW,
+            Permission.MANAGE_SETTINGS,
+            Permission.MANAGE_USERS,
+            Permission.AUDIT_VIEW,
+        }
+    ),
+    Role.PETUGAS_LOKET: frozenset({Permission.CALL, Permission.DAY_VIEW}),
+    Role.PETUGAS_RM: frozenset({Permission.DAY_VIEW}),
+    Role.KEPALA: frozenset({Permission.DAY_VIEW}),
+    Role.AUDITOR: frozenset({Permission.AUDIT_VIEW}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """
+    A logged-in user, as one request sees them.
+
+    Args:
+        session_hash: Hash of the session's id; never the id itself.
+        is_locked: The screen is locked: nothing but unlocking and logging out until the
+            password was typed again.
+    """
+
+    user_id: int
+    username: str
+    name: str
+    role: Role
+    session_hash: str
+    language: str = "id"
+    is_locked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """
+    Who did something, for events and the audit.
+
+    Args:
+        kind: `user` (a session), `device` (kiosk, TV, phone) or `system` (timer, command line).
+        id: The user's id; None for devices and the system.
+        name: The user's name, or what the device or job is called.
+        device: Anonymous device id of the browser, if any.
+        address: Network address, if any.
+        role: The user's role; None for devices and the system.
+    """
+
+    kind: ActorKind
+    id: int | None = None
+    name: str = ""
+    device: str | None = None
+    address: str | None = None
+    user_agent: str | None = None
+    role: Role | None = None
+
+
+SYSTEM = Actor("system", name="system")
+"""Timers and whatever the server does by itself."""
+
+
+def cli_actor(login: str) -> Actor:
+    """Return the actor of a command, named by the operating system's login."""
+    return Actor("system", name=f"cli:{login}", device="cli")
+
+
+def may(principal: Principal | None, permission: Permission, *, is_demo: bool = False) -> bool:
+    """
+    Decide whether this principal may; the only place that does.
+
+    Args:
+        principal: None for whoever is not logged in.
+        is_demo: Whether this server is a demo, where `Permission.DEMO` is open to all.
+    """
+    if permission in EVERYBODY:
+        return True
+    if permission is Permission.DEMO:
+        return is_demo
+    if principal is None:
+        return False
+    if principal.is_locked:
+        return permission is Permission.SESSION
+    return permission in LOGGED_IN or permission in ROLE_PERMISSIONS[principal.role]

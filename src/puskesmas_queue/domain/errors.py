@@ -1,0 +1,220 @@
+"""
+Everything that a use case refuses, as one tree.
+
+QueueError
+├── InvalidRequest            the words of the request are wrong
+│   ├── UnknownName           a unit, zone, setting or user that does not exist
+│   ├── InvalidSetting        a value that its setting does not take
+│   ├── ReasonRequired        this step needs a reason
+│   ├── WeakPassword          the password rule says no
+│   └── KeyReused             the idempotency key came with another request before
+├── NotFound                  no such ticket, counter, session or link
+├── Conflict                  right words, wrong moment
+│   ├── EdgeNotAllowed        the ticket's state machine has no such edge
+│   ├── CounterBusy           a called ticket was not answered yet
+│   ├── CounterClosed         the counter is not open
+│   ├── CounterTaken          somebody else works at this counter
+│   └── TooEarly              recall or skip before its time
+├── Refused                   the clinic cannot take this now
+│   ├── QuotaFull             no place is left in this unit today
+│   ├── KioskClosed           outside opening hours
+│   ├── UnitClosed            the unit takes no patients
+│   └── ClockUnconfirmed      the server's clock cannot be trusted
+├── AccessDenied
+│   ├── LoginFailed           wrong name or password
+│   ├── LoginDelayed          too many wrong tries, wait
+│   └── Forbidden             this role may not
+├── SetupError                the installation is wrong: one line for whoever starts it
+└── StorageUnavailable        the database did not take the transaction
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+
+class QueueError(Exception):
+    """Base of all refusals; `str()` is a line for logs, screens translate by type."""
+
+
+class InvalidRequest(QueueError):
+    """The request itself is wrong; the same request can never succeed."""
+
+
+class UnknownName(InvalidRequest):
+    """
+    A name that does not exist.
+
+    Args:
+        kind: What was named, for example "unit".
+        name: The name as it came.
+        nearest: The known name most like it, if any.
+    """
+
+    def __init__(self, kind: str, name: str, nearest: str | None = None) -> None:
+        hint = f'; did you mean "{nearest}"?' if nearest else ""
+        super().__init__(f'unknown {kind} "{name}"{hint}')
+        self.kind = kind
+        self.name = name
+        self.nearest = nearest
+
+
+class InvalidSetting(InvalidRequest):
+    """A value that its setting does not take; `expected` says what it takes."""
+
+    def __init__(self, key: str, value: str, expected: str) -> None:
+        super().__init__(f'setting {key} cannot be "{value}": expected {expected}')
+        self.key = key
+        self.value = value
+        self.expected = expected
+
+
+class ReasonRequired(InvalidRequest):
+    """This step is only taken with a reason."""
+
+
+class WeakPassword(InvalidRequest):
+    """
+    The password rule says no.
+
+    Args:
+        rule: `too_short`, `needs_kinds`, `common` or `contains_name`.
+    """
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(f"password refused: {rule}")
+        self.rule = rule
+
+
+class KeyReused(InvalidRequest):
+    """The idempotency key was used for another request; `ticket_id` is what that one made."""
+
+    def __init__(self, ticket_id: int) -> None:
+        super().__init__("idempotency key was used for another request")
+        self.ticket_id = ticket_id
+
+
+class NotFound(QueueError):
+    """No such thing in this clinic."""
+
+
+class Conflict(QueueError):
+    """The request is fine, but not now."""
+
+
+class EdgeNotAllowed(Conflict):
+    """The ticket's state machine has no edge from `state` by `action`."""
+
+    def __init__(self, number: str, state: str, action: str) -> None:
+        super().__init__(f"{number} is {state}: cannot {action}")
+        self.number = number
+        self.state = state
+        self.action = action
+
+
+class CounterBusy(Conflict):
+    """The counter's called ticket was not answered yet; nothing was picked."""
+
+    def __init__(self, counter: int, number: str) -> None:
+        super().__init__(f"counter {counter} still calls {number}")
+        self.counter = counter
+        self.number = number
+
+
+class CounterClosed(Conflict):
+    """The counter is closed or paused."""
+
+
+class CounterTaken(Conflict):
+    """Another session works at this counter; `user_name` says whose."""
+
+    def __init__(self, counter: int, user_name: str) -> None:
+        super().__init__(f"counter {counter} is used by {user_name}")
+        self.counter = counter
+        self.user_name = user_name
+
+
+class TooEarly(Conflict):
+    """
+    Recall or skip before its time.
+
+    Args:
+        action: `recall` or `skip`.
+        wait_s: Seconds until it becomes possible; 0 where time is not what is lacking.
+    """
+
+    def __init__(self, action: str, wait_s: int) -> None:
+        super().__init__(f"{action} is not possible yet")
+        self.action = action
+        self.wait_s = wait_s
+
+
+class Refused(QueueError):
+    """The clinic cannot take this now; somebody may choose otherwise."""
+
+
+class QuotaFull(Refused):
+    """No place is left in `unit` on that day; `alternatives` are open units, by code."""
+
+    def __init__(self, unit: str, alternatives: Sequence[str] = ()) -> None:
+        super().__init__(f"unit {unit} is full")
+        self.unit = unit
+        self.alternatives = tuple(alternatives)
+
+
+class KioskClosed(Refused):
+    """Outside opening hours; `opens_at` is the next local opening."""
+
+    def __init__(self, opens_at: datetime) -> None:
+        super().__init__(f"closed until {opens_at.isoformat(timespec='minutes')}")
+        self.opens_at = opens_at
+
+
+class UnitClosed(Refused):
+    """The unit is not active."""
+
+
+class ClockUnconfirmed(Refused):
+    """
+    The server's clock cannot be trusted until staff confirm it.
+
+    Args:
+        why: `behind`, `ahead` or `jumped`.
+        shown: The time that the clock shows.
+    """
+
+    def __init__(self, why: str, shown: datetime) -> None:
+        super().__init__(f"clock is {why}, it shows {shown.isoformat(timespec='seconds')}")
+        self.why = why
+        self.shown = shown
+
+
+class AccessDenied(QueueError):
+    """Who asks may not have this."""
+
+
+class LoginFailed(AccessDenied):
+    """Wrong name or password, or a disabled account: the answer never says which."""
+
+
+class LoginDelayed(AccessDenied):
+    """Too many wrong tries; the next one is heard in `wait_s` seconds."""
+
+    def __init__(self, wait_s: int) -> None:
+        super().__init__(f"wait {wait_s} s before the next try")
+        self.wait_s = wait_s
+
+
+class Forbidden(AccessDenied):
+    """This role may not; `permission` names what is lacking."""
+
+    def __init__(self, permission: str) -> None:
+        super().__init__(f"permission {permission} is lacking")
+        self.permission = permission
+
+
+class SetupError(QueueError):
+    """The installation is wrong; the message is one line for whoever starts it."""
+
+
+class StorageUnavailable(QueueError):
+    """The database did not take the transaction: nothing of it was kept."""
