@@ -1,0 +1,229 @@
+"""
+One clinic: its rows, clock, settings and plugins, bound together.
+
+There is no module-level state anywhere, so one process can hold many clinics.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from puskesmas_queue.clock import ClockGuard, SystemClock
+from puskesmas_queue.defaults import (
+    announcement,
+    estimate,
+    first_come,
+    full_priority,
+    numbering,
+    ratio,
+)
+from puskesmas_queue.domain.days import ZONES
+from puskesmas_queue.domain.errors import StorageUnavailable
+from puskesmas_queue.domain.options import OPTIONS, option
+from puskesmas_queue.hookspecs import Context
+from puskesmas_queue.plugin_host.dispatch import Dispatcher, Fault
+from puskesmas_queue.plugin_host.manager import make_manager
+from puskesmas_queue.settings import Config
+from puskesmas_queue.storage import faults, options, topics
+from puskesmas_queue.storage.engine import Database, open_database
+
+BUILT_IN_PLUGINS = (
+    ("numbering", numbering),
+    ("ratio", ratio),
+    ("full-priority", full_priority),
+    ("first-come", first_come),
+    ("estimate", estimate),
+    ("announcement", announcement),
+)
+CLOCK_TOPIC = "clock"
+"""Given a new version when staff confirmed the clock."""
+MEMORY_S = 10.0
+"""Even an unchanged version is read again after so long: times of day show in it."""
+SETTINGS_TOPIC = "settings"
+"""Given a new version when settings, units or counters were changed."""
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+class Settings:
+    """The clinic's settings, parsed; read anew when one was changed."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._values: dict[str, Any] | None = None
+
+    def get(self, key: str) -> Any:
+        """
+        Return the parsed value of a setting.
+
+        Raises:
+            UnknownName: There is no such setting.
+        """
+        values = self._values
+        if values is None:
+            stored = self._db.read(options.load)
+            values = {
+                name: one.parse(stored.get(name, one.default)) for name, one in OPTIONS.items()
+            }
+            self._values = values
+        return values[key] if key in values else option(key)
+
+    def forget(self) -> None:
+        """Read the rows again at the next question."""
+        self._values = None
+
+
+class Clinic:
+    """
+    A clinic that is open for business.
+
+    Args:
+        config: What the process was started with.
+        db: The clinic's rows.
+        clock: Where time comes from.
+        plugins: Names and third-party plugins.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        db: Database,
+        clock: SystemClock,
+        plugins: Iterable[tuple[str, object]] = (),
+    ) -> None:
+        self.config = config
+        self.id = config.clinic.id
+        self.name = config.clinic.name
+        self.timezone = ZoneInfo(config.clinic.zone)
+        self.zone_label = ZONES[config.clinic.zone]
+        self.db = db
+        self.clock = clock
+        self.settings = Settings(db)
+        self.guard = ClockGuard(clock)
+        self.versions: dict[str, int] = {}
+        self._memory: dict[str, tuple[int, float, Any]] = {}
+        self._listeners: list[Callable[[dict[str, int]], None]] = []
+        self._faults: queue.SimpleQueue[Fault | None] = queue.SimpleQueue()
+        self._fault_writer = threading.Thread(target=self._write_faults, daemon=True)
+        self.hooks = Dispatcher(
+            make_manager(BUILT_IN_PLUGINS, plugins), self._context, self._faults.put
+        )
+        db.listener = self._committed
+        known = db.read(topics.load)
+        self.versions = {name: topic.version for name, topic in known.items()}
+        self.guard.start(self.newest_time())
+        self.hooks.switched_off.update(db.read(faults.switched_off))
+        self._fault_writer.start()
+
+    def listen(self, listener: Callable[[dict[str, int]], None]) -> None:
+        """Be told the new versions of topics, in the thread that committed them."""
+        self._listeners.append(listener)
+
+    def newest_time(self) -> datetime | None:
+        """Return the newest time that was ever stored, None in a new clinic."""
+        known = self.db.read(topics.load)
+        return max((topic.changed_at for topic in known.values()), default=None)
+
+    def heard(self, topic: str, version: int) -> None:
+        """Hear of a new version from another process."""
+        if version > self.versions.get(topic, 0):
+            self._committed({topic: version}, is_own=False)
+
+    def look(self) -> None:
+        """Ask the database for versions that nobody told us of, say by another process."""
+        known = self.db.read(topics.load)
+        news = {
+            name: topic.version
+            for name, topic in known.items()
+            if topic.version > self.versions.get(name, 0)
+        }
+        for name in news:
+            if name != CLOCK_TOPIC:
+                self.guard.saw(known[name].changed_at)
+        if news:
+            self._committed(news, is_own=False)
+
+    def remembered(self, name: str, topic: str, max_age_s: float, make: Callable[[], T]) -> T:
+        """
+        Return what `make` made for this version of a topic.
+
+        Args:
+            name: What is remembered.
+            topic: Its version tells whether the memory still holds.
+            max_age_s: An older version is good enough for so long, seconds.
+            make: Reads it anew.
+        """
+        version, now = self.versions.get(topic, 0), self.clock.monotonic()
+        found = self._memory.get(name)
+        allowed_s = MEMORY_S if found is not None and found[0] == version else max_age_s
+        if found is not None and now - found[1] < allowed_s:
+            value: T = found[2]
+            return value
+        value = make()
+        self._memory[name] = (version, now, value)
+        return value
+
+    def close(self) -> None:
+        """Finish what was accepted and let go of the database."""
+        self._faults.put(None)
+        self._fault_writer.join()
+        self.db.close()
+
+    def _committed(self, versions: dict[str, int], is_own: bool = True) -> None:
+        for topic, version in versions.items():
+            self.versions[topic] = max(version, self.versions.get(topic, 0))
+        if CLOCK_TOPIC in versions:
+            self.guard.rebase()
+        elif is_own:
+            self.guard.saw(self.clock.now())
+        if SETTINGS_TOPIC in versions:
+            self.settings.forget()
+        for listener in self._listeners:
+            listener(versions)
+
+    def _context(self, now: datetime) -> Context:
+        return Context(self.id, self.name, self.settings, now)
+
+    def _write_faults(self) -> None:
+        """Count faults in the database, away from the transaction in which they happened."""
+        while (fault := self._faults.get()) is not None:
+            same = [fault]
+            is_last = False
+            while not self._faults.empty():
+                more = self._faults.get()
+                if more is None:
+                    is_last = True
+                    break
+                same.append(more)
+            try:
+                self.db.write(partial(faults.count, seen=tuple(same)))
+            except StorageUnavailable:
+                log.exception("could not store %d plugin faults", len(same))
+            if is_last:
+                break
+
+
+def open_clinic(
+    config: Config,
+    clock: SystemClock | None = None,
+    plugins: Iterable[tuple[str, object]] = (),
+) -> Clinic:
+    """
+    Open the clinic of a configuration.
+
+    Raises:
+        SetupError: The database's address or a plugin is wrong.
+        StorageUnavailable: The database cannot be reached.
+    """
+    clock = clock or SystemClock()
+    db = open_database(config.database.url, config.clinic.id, clock, pooler=config.database.pooler)
+    try:
+        return Clinic(config, db, clock, plugins)
+    except BaseException:
+        db.close()
+        raise

@@ -1,0 +1,1 @@
+"""Finds plugins, keeps them apart, and calls their hooks."""

@@ -1,0 +1,84 @@
+"""Counters: who works there, and which units they may take."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, Select, select, update
+
+from puskesmas_queue.storage.engine import Reading, Tx
+from puskesmas_queue.storage.tables import counter_units, counters
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """
+    A counter; `state` is open, paused or closed.
+
+    `units` are the codes it is restricted to, empty for all.
+    """
+
+    number: int
+    zone: str
+    state: str
+    session_id: str | None
+    user_id: int | None
+    user_name: str | None
+    units: tuple[str, ...]
+
+
+_COLUMNS = [
+    counters.c[name] for name in ("number", "zone", "state", "session_id", "user_id", "user_name")
+]
+
+
+def load(tx: Reading, zone: str | None = None) -> list[Counter]:
+    """Read the counters of a zone, or all, by number."""
+    statement = select(*_COLUMNS).where(counters.c.clinic_id == tx.clinic_id)
+    if zone is not None:
+        statement = statement.where(counters.c.zone == zone)
+    rows = tx.conn.execute(statement.order_by(counters.c.number))
+    restricted = _restrictions(tx)
+    return [_counter(row, restricted) for row in rows]
+
+
+def by_number(tx: Reading, number: int, *, lock: bool = False) -> Counter | None:
+    """Read one counter; with `lock` nobody else changes it until this transaction ends."""
+    return _one(tx, select(*_COLUMNS).where(counters.c.number == number), lock)
+
+
+def by_session(tx: Reading, session_hash: str, *, lock: bool = False) -> Counter | None:
+    """Read the counter that a session works at."""
+    return _one(tx, select(*_COLUMNS).where(counters.c.session_id == session_hash), lock)
+
+
+def change(tx: Tx, number: int, **values: Any) -> None:
+    """Change columns of a counter."""
+    tx.conn.execute(
+        update(counters)
+        .where(counters.c.clinic_id == tx.clinic_id, counters.c.number == number)
+        .values(changed_at=tx.now, **values)
+    )
+
+
+def _one(tx: Reading, statement: Select[Any], lock: bool) -> Counter | None:
+    statement = statement.where(counters.c.clinic_id == tx.clinic_id)
+    row = tx.conn.execute(statement.with_for_update() if lock else statement).one_or_none()
+    if row is None:
+        return None
+    return _counter(row, _restrictions(tx, row.number))
+
+
+def _counter(row: Row[Any], restricted: dict[int, list[str]]) -> Counter:
+    return Counter(**row._asdict(), units=tuple(restricted.get(row.number, ())))
+
+
+def _restrictions(tx: Reading, number: int | None = None) -> dict[int, list[str]]:
+    statement = select(counter_units.c.counter, counter_units.c.unit).where(
+        counter_units.c.clinic_id == tx.clinic_id
+    )
+    if number is not None:
+        statement = statement.where(counter_units.c.counter == number)
+    found: dict[int, list[str]] = {}
+    for row in tx.conn.execute(statement.order_by(counter_units.c.unit)):
+        found.setdefault(row.counter, []).append(row.unit)
+    return found

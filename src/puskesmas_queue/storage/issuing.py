@@ -1,0 +1,368 @@
+"""
+The hot write: number, ticket, quota place, event, audit and topic in one transaction.
+
+On SQLite the one writer runs it as a few statements. On PostgreSQL it is one statement, so one
+round trip, unless a plugin formats numbers or the unit has a quota: then the number or the
+refusal must be known in between.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Date, bindparam, text
+from sqlalchemy.exc import IntegrityError
+
+from puskesmas_queue.domain import tickets
+from puskesmas_queue.domain.access import Actor
+from puskesmas_queue.domain.errors import KeyReused, QuotaFull, StorageUnavailable
+from puskesmas_queue.domain.line import TIE_STEP
+from puskesmas_queue.domain.tickets import (
+    NUMBER_DIGITS,
+    Lane,
+    PaymentType,
+    PriorityReason,
+    Source,
+    Ticket,
+    TicketState,
+)
+from puskesmas_queue.storage import tickets as rows
+from puskesmas_queue.storage.engine import Database, PostgresDatabase, Reading, Tx, channel
+from puskesmas_queue.storage.tables import Instant, Json
+
+
+class DuplicateTicket(Exception):
+    """The number or the code is taken; the transaction left nothing behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewTicket:
+    """
+    A ticket that is asked for, with everything but its numbers.
+
+    Args:
+        holder: Whose idempotency keys these are, a device or a user.
+        key: The request's idempotency key.
+        request_hash: What the request said, to know a key that comes with another one.
+        most_places: Places of the unit today, None without limit.
+        topic: The line's topic.
+        order_key: Microseconds since the epoch.
+    """
+
+    holder: str
+    key: str
+    request_hash: str
+    service_date: date
+    prefix: str
+    unit: str
+    zone: str
+    lane: Lane
+    priority_reason: PriorityReason | None
+    payment_type: PaymentType | None
+    source: Source
+    code: str
+    order_key: int
+    issued_at: datetime
+    estimated_time: datetime | None
+    most_places: int | None
+    exceed_reason: str | None
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """The ticket, and whether it was there before (a retry, a double tap)."""
+
+    ticket: Ticket
+    is_repeat: bool
+
+
+def issue(
+    db: Database,
+    new: NewTicket,
+    actor: Actor,
+    format_number: Callable[[str, int], str] | None,
+) -> Issued:
+    """
+    Issue one ticket.
+
+    Args:
+        db: The clinic's rows.
+        new: What is asked for.
+        actor: Who asks.
+        format_number: Makes the number of prefix and sequence; None for the core's own way.
+
+    Raises:
+        KeyReused: The key came with another request before.
+        QuotaFull: No place is left.
+        DuplicateTicket: Number or code is taken: try again with others.
+    """
+    try:
+        if isinstance(db, PostgresDatabase) and format_number is None and new.most_places is None:
+            return _in_one_statement(db, new, actor)
+        return db.write(lambda tx: _step_by_step(tx, new, actor, format_number))
+    except StorageUnavailable as error:
+        if isinstance(error.__cause__, IntegrityError):
+            raise DuplicateTicket from error
+        raise
+
+
+def find_repeat(tx: Reading, new: NewTicket) -> Ticket | None:
+    """
+    Find the ticket that this key made before.
+
+    Raises:
+        KeyReused: The key came with another request.
+    """
+    row = tx.conn.execute(
+        _FIND_KEY, {"clinic_id": tx.clinic_id, "holder": new.holder, "key": new.key}
+    ).one_or_none()
+    if row is None:
+        return None
+    if row.request_hash != new.request_hash:
+        raise KeyReused(row.ticket_id)
+    return rows.by_id(tx, row.ticket_id)
+
+
+def _ticket(new: NewTicket, ticket_id: int, number: str, sequence: int, in_unit: int) -> Ticket:
+    return Ticket(
+        id=ticket_id,
+        service_date=new.service_date,
+        number=number,
+        prefix=new.prefix,
+        sequence=sequence,
+        unit=new.unit,
+        unit_sequence=in_unit,
+        zone=new.zone,
+        lane=new.lane,
+        priority_reason=new.priority_reason,
+        payment_type=new.payment_type,
+        source=new.source,
+        state=TicketState.WAITING,
+        code=new.code,
+        order_key=new.order_key,
+        order_tie=ticket_id * TIE_STEP,
+        counter=None,
+        calls=0,
+        skips=0,
+        issued_at=new.issued_at,
+        estimated_time=new.estimated_time,
+        called_at=None,
+        last_called_at=None,
+        serving_at=None,
+        held_at=None,
+        completed_at=None,
+    )
+
+
+def _parameters(new: NewTicket, clinic_id: str, actor: Actor) -> dict[str, Any]:
+    return {
+        "clinic_id": clinic_id,
+        "holder": new.holder,
+        "key": new.key,
+        "request_hash": new.request_hash,
+        "service_date": new.service_date,
+        "prefix": new.prefix,
+        "unit": new.unit,
+        "zone": new.zone,
+        "lane": new.lane.value,
+        "priority_reason": None if new.priority_reason is None else new.priority_reason.value,
+        "payment_type": None if new.payment_type is None else new.payment_type.value,
+        "source": new.source.value,
+        "code": new.code,
+        "order_key": new.order_key,
+        "now": new.issued_at,
+        "estimated_time": new.estimated_time,
+        "created_by": actor.id,
+        "device": actor.device,
+    }
+
+
+def _facts(new: NewTicket) -> dict[str, Any]:
+    return {"unit": new.unit, "lane": new.lane.value, "source": new.source.value}
+
+
+def event_kind(lane: Lane) -> str:
+    """Name the event of a new ticket."""
+    return "emergency_announced" if lane is Lane.EMERGENCY else "ticket_issued"
+
+
+def _step_by_step(
+    tx: Tx, new: NewTicket, actor: Actor, format_number: Callable[[str, int], str] | None
+) -> Issued:
+    parameters = _parameters(new, tx.clinic_id, actor)
+    if tx.dialect == "postgresql":
+        # Taking the key first makes a second request with it wait for this one.
+        is_new = tx.conn.execute(_TAKE_KEY, parameters).rowcount == 1
+        found = None if is_new else find_repeat(tx, new)
+    else:
+        found = find_repeat(tx, new)
+    if found is not None:
+        return Issued(found, is_repeat=True)
+    most = 2**31 - 1 if new.most_places is None else new.most_places
+    if most < 1:
+        raise QuotaFull(new.unit)
+    counts = {row.kind: row.value for row in tx.conn.execute(_COUNT, {**parameters, "most": most})}
+    if "place" not in counts:
+        raise QuotaFull(new.unit)
+    sequence, in_unit = counts["number"], counts["unit"]
+    number = (format_number or tickets.format_number)(new.prefix, sequence)
+    insert = _INSERT_SQLITE if tx.dialect == "sqlite" else _INSERT_POSTGRES
+    ticket_id = tx.conn.execute(
+        insert, {**parameters, "number": number, "sequence": sequence, "unit_sequence": in_unit}
+    ).scalar_one()
+    tx.conn.execute(_KEEP_KEY, {**parameters, "ticket_id": ticket_id})
+    tx.event(
+        event_kind(new.lane),
+        actor=actor,
+        zone=new.zone,
+        ticket_id=ticket_id,
+        reason=new.exceed_reason,
+        data=_facts(new),
+    )
+    tx.audit(
+        "issue_ticket",
+        actor=actor,
+        table="tickets",
+        record=ticket_id,
+        new={"number": number, **_facts(new)},
+        reason=new.exceed_reason,
+    )
+    tx.touch(new.topic)
+    return Issued(_ticket(new, ticket_id, number, sequence, in_unit), is_repeat=False)
+
+
+def _in_one_statement(db: PostgresDatabase, new: NewTicket, actor: Actor) -> Issued:
+    parameters = {
+        **_parameters(new, db.clinic_id, actor),
+        "event_kind": event_kind(new.lane),
+        "facts": _facts(new),
+        "ip_address": actor.address,
+        "user_agent": actor.user_agent,
+        "topic": new.topic,
+        "channel": channel(db.clinic_id),
+    }
+
+    def run(conn: Connection) -> Issued | None:
+        row = conn.execute(_ONE_STATEMENT, parameters).one_or_none()
+        if row is None:
+            return None
+        ticket = _ticket(new, row.id, row.number, row.sequence, row.unit_sequence)
+        db.committed({new.topic: row.version}, [])
+        return Issued(ticket, is_repeat=False)
+
+    issued = db.write_single(run)
+    if issued is not None:
+        return issued
+    found = db.read(lambda tx: find_repeat(tx, new))
+    if found is None:
+        raise StorageUnavailable("the key was taken and given back, try again")
+    return Issued(found, is_repeat=True)
+
+
+_TYPED = (
+    bindparam("now", type_=Instant),
+    bindparam("service_date", type_=Date),
+)
+_KEY_COLUMNS = "clinic_id, holder, key, request_hash, created_at"
+_TICKET_COLUMNS = (
+    "clinic_id, id, service_date, number, prefix, sequence, unit, unit_sequence, zone, lane, "
+    "priority_reason, payment_type, source, state, code, order_key, order_tie, calls, skips, "
+    "issued_at, estimated_time, created_by, device"
+)
+_TICKET_VALUES = (
+    ":zone, :lane, :priority_reason, :payment_type, :source, 'waiting', :code, :order_key"
+)
+_TICKET_END = "0, 0, :now, :estimated_time, :created_by, :device"
+_ESTIMATED = bindparam("estimated_time", type_=Instant)
+
+_FIND_KEY = text(
+    "SELECT request_hash, ticket_id FROM idempotency_keys "
+    "WHERE clinic_id = :clinic_id AND holder = :holder AND key = :key"
+)
+_TAKE_KEY = text(
+    f"INSERT INTO idempotency_keys ({_KEY_COLUMNS}) "
+    "VALUES (:clinic_id, :holder, :key, :request_hash, :now) ON CONFLICT DO NOTHING"
+).bindparams(bindparam("now", type_=Instant))
+_KEEP_KEY = text(
+    f"INSERT INTO idempotency_keys ({_KEY_COLUMNS}, ticket_id) "
+    "VALUES (:clinic_id, :holder, :key, :request_hash, :now, :ticket_id) "
+    "ON CONFLICT (clinic_id, holder, key) DO UPDATE SET ticket_id = excluded.ticket_id"
+).bindparams(bindparam("now", type_=Instant))
+_COUNT = text(
+    "INSERT INTO day_counts (clinic_id, service_date, kind, name, value) VALUES "
+    "(:clinic_id, :service_date, 'place', :unit, 1), "
+    "(:clinic_id, :service_date, 'number', :prefix, 1), "
+    "(:clinic_id, :service_date, 'unit', :unit, 1) "
+    "ON CONFLICT (clinic_id, service_date, kind, name) "
+    "DO UPDATE SET value = day_counts.value + 1 "
+    "WHERE day_counts.kind <> 'place' OR day_counts.value < :most "
+    "RETURNING kind, value"
+).bindparams(bindparam("service_date", type_=Date))
+_INSERT_SQLITE = text(
+    f"INSERT INTO tickets ({_TICKET_COLUMNS}) "
+    "SELECT :clinic_id, new.id, :service_date, :number, :prefix, :sequence, :unit, "
+    f":unit_sequence, {_TICKET_VALUES}, new.id * {TIE_STEP}, {_TICKET_END} FROM "
+    "(SELECT coalesce(max(id), 0) + 1 AS id FROM tickets WHERE clinic_id = :clinic_id) AS new "
+    "RETURNING id"
+).bindparams(*_TYPED, _ESTIMATED)
+_INSERT_POSTGRES = text(
+    f"INSERT INTO tickets ({_TICKET_COLUMNS}) "
+    "SELECT :clinic_id, new.id, :service_date, :number, :prefix, :sequence, :unit, "
+    f":unit_sequence, {_TICKET_VALUES}, new.id * {TIE_STEP}, {_TICKET_END} FROM "
+    "(SELECT nextval(pg_get_serial_sequence('tickets', 'id')) AS id) AS new RETURNING id"
+).bindparams(*_TYPED, _ESTIMATED)
+_UP = (
+    "ON CONFLICT (clinic_id, service_date, kind, name) "
+    "DO UPDATE SET value = day_counts.value + 1 RETURNING value"
+)
+# The number is written as domain.tickets.format_number does; a test holds the two together.
+_ONE_STATEMENT = text(
+    f"""
+    WITH fresh AS (
+        INSERT INTO idempotency_keys ({_KEY_COLUMNS}, ticket_id)
+        VALUES (:clinic_id, :holder, :key, :request_hash, :now,
+                nextval(pg_get_serial_sequence('tickets', 'id')))
+        ON CONFLICT DO NOTHING RETURNING ticket_id AS id
+    ), place AS (
+        INSERT INTO day_counts (clinic_id, service_date, kind, name, value)
+        SELECT :clinic_id, :service_date, 'place', :unit, 1 FROM fresh {_UP}
+    ), numbered AS (
+        INSERT INTO day_counts (clinic_id, service_date, kind, name, value)
+        SELECT :clinic_id, :service_date, 'number', :prefix, 1 FROM place {_UP}
+    ), in_unit AS (
+        INSERT INTO day_counts (clinic_id, service_date, kind, name, value)
+        SELECT :clinic_id, :service_date, 'unit', :unit, 1 FROM numbered {_UP}
+    ), ticket AS (
+        INSERT INTO tickets ({_TICKET_COLUMNS})
+        SELECT :clinic_id, fresh.id, :service_date,
+               CAST(:prefix AS text) || '-' || lpad(
+                   numbered.value::text,
+                   greatest({NUMBER_DIGITS}, length(numbered.value::text)), '0'),
+               :prefix, numbered.value, :unit, in_unit.value,
+               {_TICKET_VALUES}, fresh.id * {TIE_STEP}, {_TICKET_END}
+        FROM fresh, numbered, in_unit
+        RETURNING id, number, sequence, unit_sequence
+    ), told AS (
+        INSERT INTO events (clinic_id, occurred_at, kind, zone, ticket_id, actor_id, device, data)
+        SELECT :clinic_id, :now, :event_kind, :zone, id, :created_by, :device, :facts FROM ticket
+    ), audited AS (
+        INSERT INTO audit (clinic_id, occurred_at, user_id, action, table_name, record_id,
+                           new_values, device, ip_address, user_agent)
+        SELECT :clinic_id, :now, :created_by, 'issue_ticket', 'tickets', id::text,
+               CAST(:facts AS jsonb) || jsonb_build_object('number', number),
+               :device, :ip_address, :user_agent FROM ticket
+    ), touched AS (
+        INSERT INTO topic_versions (clinic_id, topic, version, changed_at)
+        SELECT :clinic_id, :topic, 1, :now FROM ticket
+        ON CONFLICT (clinic_id, topic) DO UPDATE
+        SET version = topic_versions.version + 1,
+            changed_at = greatest(topic_versions.changed_at, excluded.changed_at)
+        RETURNING topic, version
+    )
+    SELECT ticket.*, touched.version,
+           pg_notify(:channel, touched.topic || ':' || touched.version)
+    FROM ticket, touched
+    """
+).bindparams(*_TYPED, _ESTIMATED, bindparam("facts", type_=Json))

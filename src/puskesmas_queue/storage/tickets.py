@@ -1,0 +1,192 @@
+"""Ticket rows: reading one, changing one, counting places."""
+
+from collections.abc import Iterable
+from dataclasses import fields, replace
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, func, select, text, update
+
+from puskesmas_queue.domain.tickets import (
+    Lane,
+    PaymentType,
+    PriorityReason,
+    Source,
+    Ticket,
+    TicketState,
+)
+from puskesmas_queue.storage.engine import Reading, Tx
+from puskesmas_queue.storage.tables import OPEN_SQL, day_counts, idempotency_keys, tickets
+
+COLUMNS = [tickets.c[field.name] for field in fields(Ticket)]
+
+
+def to_ticket(row: Row[Any]) -> Ticket:
+    """Make a ticket of a row of `COLUMNS`."""
+    values = row._asdict()
+    reason, payment = values["priority_reason"], values["payment_type"]
+    values["lane"] = Lane(values["lane"])
+    values["state"] = TicketState(values["state"])
+    values["source"] = Source(values["source"])
+    values["priority_reason"] = None if reason is None else PriorityReason(reason)
+    values["payment_type"] = None if payment is None else PaymentType(payment)
+    return Ticket(**values)
+
+
+def by_id(tx: Reading, ticket_id: int, *, lock: bool = False) -> Ticket | None:
+    """Read a ticket; with `lock` nobody else changes it until this transaction ends."""
+    statement = select(*COLUMNS).where(
+        tickets.c.clinic_id == tx.clinic_id, tickets.c.id == ticket_id
+    )
+    row = tx.conn.execute(statement.with_for_update() if lock else statement).one_or_none()
+    return None if row is None else to_ticket(row)
+
+
+def by_code(tx: Reading, code: str) -> Ticket | None:
+    """Read the ticket of a status page."""
+    row = tx.conn.execute(
+        select(*COLUMNS).where(tickets.c.clinic_id == tx.clinic_id, tickets.c.code == code)
+    ).one_or_none()
+    return None if row is None else to_ticket(row)
+
+
+def by_number(tx: Reading, service_date: date, number: str) -> Ticket | None:
+    """Read a ticket by what is printed on it."""
+    row = tx.conn.execute(
+        select(*COLUMNS).where(
+            tickets.c.clinic_id == tx.clinic_id,
+            tickets.c.service_date == service_date,
+            tickets.c.number == number,
+        )
+    ).one_or_none()
+    return None if row is None else to_ticket(row)
+
+
+def change(tx: Tx, ticket: Ticket, **values: Any) -> Ticket:
+    """Change columns of a ticket and return it changed."""
+    tx.conn.execute(
+        update(tickets)
+        .where(tickets.c.clinic_id == tx.clinic_id, tickets.c.id == ticket.id)
+        .values(**values)
+    )
+    return replace(ticket, **values)
+
+
+def left_open(tx: Reading, before: date, limit: int) -> list[Ticket]:
+    """Read open tickets of days before this one, oldest first."""
+    rows = tx.conn.execute(
+        select(*COLUMNS)
+        .where(
+            tickets.c.clinic_id == tx.clinic_id,
+            tickets.c.service_date < before,
+            text(OPEN_SQL),
+        )
+        .order_by(tickets.c.id)
+        .limit(limit)
+    )
+    return [to_ticket(row) for row in rows]
+
+
+def held_since(tx: Reading, service_date: date, before: datetime) -> list[Ticket]:
+    """Read today's tickets that are held since before that moment."""
+    rows = tx.conn.execute(
+        select(*COLUMNS).where(
+            tickets.c.clinic_id == tx.clinic_id,
+            tickets.c.service_date == service_date,
+            text("state = 'held'"),
+            tickets.c.held_at <= before,
+        )
+    )
+    return [to_ticket(row) for row in rows]
+
+
+def all_of_day(tx: Reading, service_date: date) -> list[Ticket]:
+    """Read every ticket of a day in the order it was issued."""
+    rows = tx.conn.execute(
+        select(*COLUMNS)
+        .where(tickets.c.clinic_id == tx.clinic_id, tickets.c.service_date == service_date)
+        .order_by(tickets.c.id)
+    )
+    return [to_ticket(row) for row in rows]
+
+
+def count_up(tx: Tx, service_date: date, kind: str, name: str, most: int | None) -> int | None:
+    """
+    Take the next value of a day's count.
+
+    Args:
+        kind: `number`, `unit` or `place`.
+        name: The prefix or the unit's code.
+        most: Highest value allowed, None without limit.
+
+    Returns:
+        The value, or None where `most` is reached.
+    """
+    if most is not None and most < 1:
+        return None
+    value: int | None = tx.conn.execute(
+        text(
+            "INSERT INTO day_counts (clinic_id, service_date, kind, name, value) "
+            "VALUES (:clinic_id, :service_date, :kind, :name, 1) "
+            "ON CONFLICT (clinic_id, service_date, kind, name) "
+            "DO UPDATE SET value = day_counts.value + 1 WHERE day_counts.value < :most "
+            "RETURNING value"
+        ).bindparams(
+            clinic_id=tx.clinic_id,
+            service_date=service_date.isoformat() if tx.dialect == "sqlite" else service_date,
+            kind=kind,
+            name=name,
+            most=2**31 - 1 if most is None else most,
+        )
+    ).scalar_one_or_none()
+    return value
+
+
+def give_place_back(tx: Tx, service_date: date, unit: str) -> None:
+    """Give a quota place back; there are never fewer than none taken."""
+    tx.conn.execute(
+        update(day_counts)
+        .where(
+            day_counts.c.clinic_id == tx.clinic_id,
+            day_counts.c.service_date == service_date,
+            day_counts.c.kind == "place",
+            day_counts.c.name == unit,
+            day_counts.c.value > 0,
+        )
+        .values(value=day_counts.c.value - 1)
+    )
+
+
+def day_values(tx: Reading, service_date: date, kinds: Iterable[str]) -> dict[tuple[str, str], int]:
+    """Read a day's counts by kind and name."""
+    rows = tx.conn.execute(
+        select(day_counts.c.kind, day_counts.c.name, day_counts.c.value).where(
+            day_counts.c.clinic_id == tx.clinic_id,
+            day_counts.c.service_date == service_date,
+            day_counts.c.kind.in_(list(kinds)),
+        )
+    )
+    return {(row.kind, row.name): row.value for row in rows}
+
+
+def states_of_day(tx: Reading, zone: str, service_date: date) -> dict[str, int]:
+    """Count a zone's tickets of a day by state, the emergency lane left out."""
+    rows = tx.conn.execute(
+        select(tickets.c.state, func.count().label("times"))
+        .where(
+            tickets.c.clinic_id == tx.clinic_id,
+            tickets.c.service_date == service_date,
+            tickets.c.zone == zone,
+            tickets.c.lane != Lane.EMERGENCY.value,
+        )
+        .group_by(tickets.c.state)
+    )
+    return {row.state: row.times for row in rows}
+
+
+def forget_keys(tx: Tx, before: datetime) -> None:
+    """Forget idempotency keys of before that moment."""
+    table = idempotency_keys
+    tx.conn.execute(
+        delete(table).where(table.c.clinic_id == tx.clinic_id, table.c.created_at < before)
+    )
