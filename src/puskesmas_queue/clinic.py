@@ -124,10 +124,11 @@ class Clinic:
         """Be told the new versions of topics, in the thread that committed them."""
         self._listeners.append(listener)
 
-    def newest_time(self) -> datetime | None:
-        """Return the newest time that was ever stored, None in a new clinic."""
+    def newest_time(self, prefix: str = "") -> datetime | None:
+        """Return the newest stored time of topics that begin so, None where there is none."""
         known = self.db.read(topics.load)
-        return max((topic.changed_at for topic in known.values()), default=None)
+        times = [topic.changed_at for name, topic in known.items() if name.startswith(prefix)]
+        return max(times, default=None)
 
     def heard(self, topic: str, version: int) -> None:
         """Hear of a new version from another process."""

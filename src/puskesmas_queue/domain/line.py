@@ -185,18 +185,18 @@ def people_ahead_of_new(
         return waiting_priority + waiting_general
     if ratio.policy == "full":
         return waiting_priority + (0 if lane is Lane.PRIORITY else waiting_general)
+    first = max(0, ratio.a - state.priority_taken)
+    # The state may be of another ratio, which the clinic had until a moment ago.
+    owed_general = ratio.b if first else max(1, ratio.b - state.general_taken)
     if lane is Lane.PRIORITY:
         # General calls until the newcomer's own priority turn.
         before = waiting_priority + 1
-        first = max(0, ratio.a - state.priority_taken)
         if before <= first:
             return waiting_priority
         rounds = -(-(before - first) // ratio.a)
-        owed = (ratio.b - state.general_taken) + (rounds - 1) * ratio.b
+        owed = owed_general + (rounds - 1) * ratio.b
         return waiting_priority + min(waiting_general, owed)
     before = waiting_general + 1
-    first = max(0, ratio.a - state.priority_taken)
-    owed_general = ratio.b - state.general_taken
     rounds = 0 if before <= owed_general else -(-(before - owed_general) // ratio.b)
     return waiting_general + min(waiting_priority, first + rounds * ratio.a)
 
@@ -206,7 +206,8 @@ def reinsert_place(lane: Iterable[tuple[int, int]], after: int) -> tuple[int, in
     Find the place behind the next `after` tickets of a lane.
 
     Args:
-        lane: `(order_key, order_tie)` of the lane's tickets in lane order.
+        lane: `(order_key, order_tie)` of the lane's tickets in lane order, all or the first
+            ones with all that came back behind the same ticket.
         after: How many of them go first, >= 1.
 
     Returns:
@@ -215,9 +216,13 @@ def reinsert_place(lane: Iterable[tuple[int, int]], after: int) -> tuple[int, in
     """
     last: tuple[int, int] | None = None
     for index, place in enumerate(lane):
-        if index == after:
+        if index < after:
+            last = place
+        elif last is not None and place == (last[0], last[1] + 1):
+            # Somebody came back to this very place before.
+            last = place
+        else:
             break
-        last = place
     return None if last is None else (last[0], last[1] + 1)
 
 

@@ -113,10 +113,8 @@ def _words(text: str) -> Iterator[str]:
 
 def _without(password: str, words: Iterable[str]) -> str:
     """Cut words out of a password, however they are cased or spelt in digits and signs."""
-    lower = password.lower()
-    if len(lower) != len(password):
-        lower = password.casefold()
-        password = lower
+    # Letter by letter, since a few become two letters and every place must stay where it is.
+    lower = "".join(one.lower() if len(one.lower()) == 1 else one for one in password)
     spellings = {lower, *(lower.translate(table) for table in _LEET)}
     taken: set[int] = set()
     for word in words:

@@ -130,7 +130,7 @@ EDGES: Mapping[Action, Mapping[TicketState, TicketState]] = {
         _S.HELD: _S.CANCELLED,
         _S.SKIPPED: _S.CANCELLED,
     },
-    Action.EXPIRE: {state: _S.EXPIRED for state in OPEN},
+    Action.EXPIRE: dict.fromkeys(OPEN, _S.EXPIRED),
     Action.ARRIVE_EMERGENCY: {_S.WAITING: _S.COMPLETED},
 }
 """Every edge of the machine, by what moves it. There is no other."""

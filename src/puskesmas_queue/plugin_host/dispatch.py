@@ -27,6 +27,8 @@ from puskesmas_queue.plugin_host.manager import BUILT_IN
 
 DEADLINE_S = 0.1
 NUMBER_PATTERN = re.compile(r"[A-Z0-9](?:[A-Z0-9-]{0,10}[A-Z0-9])?")
+UNSTORABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""Control characters, and halves of characters that no database takes."""
 LONGEST_WAIT = timedelta(hours=24)
 LONGEST_TEXT = 200
 LONGEST_ROUND = 1_000
@@ -50,12 +52,20 @@ class _Overrun(BaseException):
     """Raised inside a guard thread whose implementation ran out of time."""
 
 
+class _NoAnswer(Exception):
+    """The implementation ran out of time; not a TimeoutError, which plugins raise themselves."""
+
+
+class _Raised(Exception):
+    """The implementation raised; `str()` describes what."""
+
+
 class _Guard:
     """A thread that runs one implementation at a time for whoever waits under a deadline."""
 
     def __init__(self) -> None:
         self._tasks: queue.SimpleQueue[Callable[[], Any]] = queue.SimpleQueue()
-        self._answers: queue.SimpleQueue[tuple[bool, Any]] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[tuple[Any, str | None]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="hook-guard", daemon=True)
         self._thread.start()
 
@@ -63,11 +73,15 @@ class _Guard:
         while True:
             task = self._tasks.get()
             try:
-                answer = (True, task())
+                try:
+                    answer: tuple[Any, str | None] = (task(), None)
+                except _Overrun:
+                    return
+                except BaseException as error:
+                    # Its text is foreign code too: it is made here, under the same deadline.
+                    answer = (None, _describe_error(error))
             except _Overrun:
                 return
-            except BaseException as error:
-                answer = (False, error)
             self._answers.put(answer)
 
     def call(self, task: Callable[[], Any], deadline_s: float) -> Any:
@@ -75,16 +89,16 @@ class _Guard:
         Run `task` and return what it returns.
 
         Raises:
-            TimeoutError: It ran out of time; this guard is then of no more use.
-            BaseException: Whatever the task raised.
+            _NoAnswer: It ran out of time; this guard is then of no more use.
+            _Raised: It raised.
         """
         self._tasks.put(task)
         try:
-            is_good, answer = self._answers.get(timeout=deadline_s)
+            answer, raised = self._answers.get(timeout=deadline_s)
         except queue.Empty:
-            raise TimeoutError from None
-        if not is_good:
-            raise answer
+            raise _NoAnswer from None
+        if raised is not None:
+            raise _Raised(raised)
         return answer
 
     def end(self) -> None:
@@ -167,13 +181,14 @@ class Dispatcher:
                 return False
             # Annotations bind no plugin: look at everything that would be stored.
             state: object = answer.state
-            if not isinstance(state, RatioState):
+            lane: object = answer.lane
+            if not isinstance(state, RatioState) or not isinstance(lane, Lane):
                 return False
             taken: tuple[object, ...] = (state.priority_taken, state.general_taken)
-            if not all(isinstance(n, int) and 0 <= n < LONGEST_ROUND for n in taken):
+            if not all(type(n) is int and 0 <= n < LONGEST_ROUND for n in taken):
                 return False
             head = {Lane.PRIORITY: heads.priority, Lane.GENERAL: heads.general}
-            return head.get(answer.lane) is not None
+            return head.get(lane) is not None
 
         choice: LaneChoice = self._decide("choose_lane", {"heads": heads}, now, is_good)
         return choice
@@ -202,7 +217,10 @@ class Dispatcher:
                 return False
             halves: tuple[object, ...] = (answer.number_text, answer.direction_text)
             return all(
-                isinstance(half, str) and half.strip() != "" and len(half) <= LONGEST_TEXT
+                isinstance(half, str)
+                and half.strip() != ""
+                and len(half) <= LONGEST_TEXT
+                and UNSTORABLE.search(half) is None
                 for half in halves
             )
 
@@ -248,15 +266,15 @@ class Dispatcher:
         started = time.monotonic()
         try:
             answer = guard.call(lambda: impl.function(*chosen), self._deadline_s)
-        except TimeoutError:
+        except _NoAnswer:
             guard.end()
             self.switched_off.add(plugin)
             limit = f"no answer within {self._deadline_s * 1000:.0f} ms"
             self.report(Fault(plugin, hook, "overran", limit, is_switched_off=True))
             return None
-        except BaseException as error:
+        except _Raised as error:
             answer = None
-            self.report(Fault(plugin, hook, "raised", f"{type(error).__name__}: {error}"[:500]))
+            self.report(Fault(plugin, hook, "raised", str(error)))
         self._guards.put(guard)
         took = time.monotonic() - started
         self.seconds[plugin, hook] = max(took, self.seconds.get((plugin, hook), 0.0))
@@ -271,3 +289,13 @@ def _describe(answer: object) -> str:
     if type(answer) in (str, int, float, bool, bytes, date, datetime, timedelta):
         return repr(answer)[:200]
     return f"a {type(answer).__name__}"
+
+
+def _describe_error(error: BaseException) -> str:
+    """Show an exception of a plugin in one line that can be logged and stored."""
+    name = type(error).__name__
+    try:
+        text = str(error)
+    except Exception:
+        return f"{name} without a text"
+    return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", f"{name}: {text}"[:500])

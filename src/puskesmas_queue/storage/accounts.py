@@ -93,16 +93,6 @@ def find_credentials(tx: Reading, username: str, *, lock: bool = False) -> Crede
     return None if row is None else Credentials(_user(row), row.password_hash)
 
 
-def find_user(tx: Reading, user_id: int) -> Credentials | None:
-    """Return the account of that id, whether active or not."""
-    row = tx.conn.execute(
-        select(*_USER, users.c.password_hash).where(
-            users.c.clinic_id == tx.clinic_id, users.c.id == user_id
-        )
-    ).first()
-    return None if row is None else Credentials(_user(row), row.password_hash)
-
-
 def list_users(tx: Reading) -> tuple[User, ...]:
     """Return all accounts by username."""
     rows = tx.conn.execute(

@@ -391,7 +391,8 @@ class PostgresDatabase(Database):
                 if versions:
                     conn.execute(
                         text(
-                            "SELECT pg_notify(:channel, topic) FROM unnest(CAST(:topics AS text[])) AS topic"
+                            "SELECT pg_notify(:channel, topic) "
+                            "FROM unnest(CAST(:topics AS text[])) AS topic"
                         ),
                         {
                             "channel": channel(self.clinic_id),

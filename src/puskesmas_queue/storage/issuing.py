@@ -108,7 +108,7 @@ def issue(
         raise
 
 
-def find_repeat(tx: Reading, new: NewTicket) -> Ticket | None:
+def find_repeat(tx: Reading, holder: str, key: str, request_hash: str) -> Ticket | None:
     """
     Find the ticket that this key made before.
 
@@ -116,13 +116,27 @@ def find_repeat(tx: Reading, new: NewTicket) -> Ticket | None:
         KeyReused: The key came with another request.
     """
     row = tx.conn.execute(
-        _FIND_KEY, {"clinic_id": tx.clinic_id, "holder": new.holder, "key": new.key}
+        _FIND_KEY, {"clinic_id": tx.clinic_id, "holder": holder, "key": key}
     ).one_or_none()
     if row is None:
         return None
-    if row.request_hash != new.request_hash:
+    if row.request_hash != request_hash:
         raise KeyReused(row.ticket_id)
     return rows.by_id(tx, row.ticket_id)
+
+
+def pass_over(tx: Tx, new: NewTicket) -> None:
+    """Count past numbers that tickets bear already, since a plugin gave them out of turn."""
+    day, prefix = new.service_date, new.prefix
+    counts = rows.day_values(tx, day, ("number",))
+    sequence = counts.get(("number", prefix), 0) + 1
+    while rows.by_number(tx, day, tickets.format_number(prefix, sequence)) is not None:
+        rows.count_up(tx, day, "number", prefix, None)
+        sequence += 1
+
+
+def _repeat_of(tx: Reading, new: NewTicket) -> Ticket | None:
+    return find_repeat(tx, new.holder, new.key, new.request_hash)
 
 
 def _ticket(new: NewTicket, ticket_id: int, number: str, sequence: int, in_unit: int) -> Ticket:
@@ -195,9 +209,9 @@ def _step_by_step(
     if tx.dialect == "postgresql":
         # Taking the key first makes a second request with it wait for this one.
         is_new = tx.conn.execute(_TAKE_KEY, parameters).rowcount == 1
-        found = None if is_new else find_repeat(tx, new)
+        found = None if is_new else _repeat_of(tx, new)
     else:
-        found = find_repeat(tx, new)
+        found = _repeat_of(tx, new)
     if found is not None:
         return Issued(found, is_repeat=True)
     most = 2**31 - 1 if new.most_places is None else new.most_places
@@ -255,7 +269,7 @@ def _in_one_statement(db: PostgresDatabase, new: NewTicket, actor: Actor) -> Iss
     issued = db.write_single(run)
     if issued is not None:
         return issued
-    found = db.read(lambda tx: find_repeat(tx, new))
+    found = db.read(lambda tx: _repeat_of(tx, new))
     if found is None:
         raise StorageUnavailable("the key was taken and given back, try again")
     return Issued(found, is_repeat=True)

@@ -172,7 +172,8 @@ def service_times(tx: Reading, zone: str) -> list[float]:
         .order_by(tickets.c.completed_at.desc())
         .limit(SERVICE_SAMPLE)
     )
-    return [(row.completed_at - row.serving_at).total_seconds() for row in rows]
+    # A clock that was set back in between measures nothing below 0.
+    return [max(0.0, (row.completed_at - row.serving_at).total_seconds()) for row in rows]
 
 
 def issued_in_lane(tx: Reading, zone: str, service_date: date, lane: Lane) -> int:

@@ -124,6 +124,11 @@ def appoint(tx: Tx, zone: str, screen: str, has_voice: bool) -> None:
 def _change(tx: Tx, announcement_id: int, values: dict[str, object]) -> None:
     tx.conn.execute(
         update(announcements)
-        .where(announcements.c.clinic_id == tx.clinic_id, announcements.c.id == announcement_id)
+        .where(
+            announcements.c.clinic_id == tx.clinic_id,
+            announcements.c.id == announcement_id,
+            # Another transaction may have ended it while this one waited for the row.
+            text(ANNOUNCING_SQL),
+        )
         .values(**values)
     )

@@ -1,0 +1,23 @@
+# Each target is one plain command of README.md or docs/, for those who like to type less.
+PYTHON ?= python3
+BIN = .venv/bin
+
+.PHONY: env demo test lint format soak
+
+env:
+	$(PYTHON) -m venv .venv && $(BIN)/pip install -r requirements-dev.txt
+
+demo:
+	$(BIN)/puskesmas-queue demo
+
+test:
+	$(BIN)/python scripts/check.py
+
+lint:
+	$(BIN)/python scripts/check.py --lint
+
+format:
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+soak:
+	$(BIN)/python -m pytest -m soak --soak

@@ -1,0 +1,141 @@
+"""Composition root: settings → Clinic → Starlette app. Imports everything, decides nothing."""
+
+import gc
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount
+
+from puskesmas_queue.clinic import Clinic, open_clinic
+from puskesmas_queue.domain.errors import InvalidRequest, NotFound
+from puskesmas_queue.live import sse
+from puskesmas_queue.live.hub import Hub
+from puskesmas_queue.live.listen import Listener
+from puskesmas_queue.live.topics import LiveTopics
+from puskesmas_queue.settings import load_config
+from puskesmas_queue.web.assets import VersionedFiles
+from puskesmas_queue.web.errors import crash_text, error_response
+from puskesmas_queue.web.page import Page
+from puskesmas_queue.web.rendering import STATIC, Rendering
+from puskesmas_queue.web.routes import (
+    account,
+    day,
+    demo,
+    display,
+    health,
+    home,
+    kiosk,
+    loket,
+    ticket,
+)
+from puskesmas_queue.web.routing import refuse_undeclared
+from puskesmas_queue.web.security import SecurityMiddleware, SecurityOptions
+from puskesmas_queue.workers.timers import Timers
+
+SCREENS = (home, health, kiosk, ticket, display, loket, day, account)
+
+
+def build_app(config_path: Path) -> Starlette:
+    """
+    Build the app that a server process serves.
+
+    Raises:
+        SetupError: Configuration or database are wrong.
+    """
+    return make_app(open_clinic(load_config(config_path)))
+
+
+def make_app(
+    clinic: Clinic, demo_state: "demo.DemoState | None" = None, extra: Iterable[BaseRoute] = ()
+) -> Starlette:
+    """
+    Build the app of an open clinic, which it closes at its end.
+
+    Args:
+        clinic: The clinic.
+        demo_state: What the demo's page shows; its routes exist only with it.
+        extra: More routes.
+    """
+    rendering = Rendering(clinic, is_demo=demo_state is not None)
+    topics = LiveTopics(clinic, rendering)
+    hub = Hub(
+        topics.render,
+        topics.depends_on,
+        lambda: int(clinic.clock.now().timestamp() * 1000),
+        rendering.asset_version,
+    )
+    clinic.listen(hub.touched)
+    timers = Timers(clinic)
+    stop_listening = _listener(clinic)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        # Thousands of open streams are garbage that never is: look for it less often.
+        gc.set_threshold(50_000, 20, 1_000)
+        hub.start()
+        timers.start()
+        yield
+        await hub.stop()
+        await run_in_threadpool(timers.stop)
+        await run_in_threadpool(stop_listening)
+        await run_in_threadpool(clinic.close)
+
+    config = clinic.config.server
+    routes: list[BaseRoute] = [route for screen in SCREENS for route in screen.routes]
+    routes += sse.routes
+    if demo_state is not None:
+        routes += demo.routes
+    app = Starlette(
+        routes=[*routes, *extra, Mount("/static", VersionedFiles(directory=STATIC))],
+        lifespan=lifespan,
+        exception_handlers={404: _http_error, 405: _http_error, 400: _http_error},
+        middleware=[
+            Middleware(
+                SecurityMiddleware,
+                options=SecurityOptions(
+                    allow_insecure=config.allow_insecure,
+                    trusted_proxies=config.trusted_proxies,
+                    is_demo=demo_state is not None,
+                ),
+                crash=_crash,
+            )
+        ],
+    )
+    app.state.clinic = clinic
+    app.state.rendering = rendering
+    app.state.hub = hub
+    app.state.is_demo = demo_state is not None
+    app.state.demo = demo_state
+    refuse_undeclared(app)
+    return app
+
+
+def _listener(clinic: Clinic) -> Callable[[], None]:
+    if clinic.db.dialect == "sqlite":
+        return lambda: None
+    listener = Listener(clinic)
+    listener.start()
+    return listener.stop
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    page = Page(Request({**request.scope, "query_string": b"", "path_params": {}}))
+    refusal = InvalidRequest("bad request") if error.status_code == 400 else NotFound("no page")
+    response = await run_in_threadpool(error_response, page, refusal)
+    response.status_code = error.status_code
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _crash(request: Request, error: Exception) -> Response:
+    page = Page(Request({**request.scope, "query_string": b"", "path_params": {}}))
+    title, detail = crash_text(page)
+    return page.render("error.html", status=500, title=title, detail=detail, status_code=500)

@@ -1,0 +1,222 @@
+"""`demo`: a seeded clinic in a scratch folder, running."""
+
+import json
+import os
+import socket
+import tempfile
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from puskesmas_queue.cli.context import command_actor, json_option
+from puskesmas_queue.domain.errors import SetupError
+from puskesmas_queue.settings import CONFIG_NAME, Config, load_config
+
+if TYPE_CHECKING:
+    from puskesmas_queue.clinic import Clinic
+    from puskesmas_queue.clock import ShiftedClock
+    from puskesmas_queue.simulators.clinic_day import ClinicDay
+
+DEMO_NAME = "Puskesmas Gladak Pakem"
+OPENING = time(7, 30)
+LOGINS_NAME = "demo-logins.json"
+STAFF = (
+    ("admin", "admin", "Admin Demo"),
+    ("siti", "petugas_loket", "Siti"),
+    ("budi", "petugas_loket", "Budi"),
+    ("rina", "petugas_rm", "Rina"),
+    ("kepala", "kepala", "Kepala Puskesmas"),
+    ("auditor", "auditor", "Auditor"),
+)
+PAGES = {
+    "kiosk": "/kiosk",
+    "display": "/display",
+    "loket": "/loket",
+    "dashboard": "/dashboard",
+    "demo": "/demo",
+}
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where the clinic lives; else a new scratch folder. One that is there goes on.",
+)
+@json_option
+@click.option("--day", "plays_day", is_flag=True, help="Play a clinic's day: people come and go.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(1, 3600),
+    default=60.0,
+    show_default=True,
+    help="With --day: clinic seconds per second.",
+)
+def demo(port: int, folder: Path | None, as_json: bool, plays_day: bool, speed: float) -> None:
+    """Run a clinic to try everything out: five units, two counters, logins."""
+    from puskesmas_queue.cli.serve import address, listening, only_server
+
+    folder = (folder or Path(tempfile.mkdtemp(prefix="puskesmas-demo-"))).absolute()
+    logins = prepare(folder)
+    config = load_config(folder / CONFIG_NAME, {})
+    with only_server(config), listening(config.server.host, port) as listener:
+        url = address(listener)
+        config = replace(config, server=replace(config.server, public_url=url))
+        announce(url, logins, config, as_json)
+        run(config, listener, logins, plays_day, speed)
+
+
+def prepare(folder: Path) -> list[dict[str, str]]:
+    """
+    Make the demo's clinic, or find the one that is there.
+
+    Returns:
+        Its logins.
+
+    Raises:
+        SetupError: The folder cannot be written, or holds something else.
+    """
+    from puskesmas_queue.cli.init import Wishes, configuration, make_clinic
+    from puskesmas_queue.settings import DEFAULT_DATABASE, build_config
+
+    path, logins_path = folder / CONFIG_NAME, folder / LOGINS_NAME
+    if path.exists():
+        try:
+            logins: list[dict[str, str]] = json.loads(logins_path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise SetupError(f"{folder} holds a clinic that is no demo") from None
+        return logins
+    import tomllib
+
+    wishes = Wishes("klasik", DEMO_NAME, "Asia/Jakarta", STAFF[0][0], DEFAULT_DATABASE)
+    text = configuration(wishes)
+    config = build_config(path, tomllib.loads(text), {})
+    password = make_clinic(config, text, wishes.preset, wishes.admin)
+    logins = [{"username": STAFF[0][0], "password": password, "role": STAFF[0][1]}]
+    logins += hire(config)
+    with os.fdopen(os.open(logins_path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+        json.dump(logins, file)
+    return logins
+
+
+def hire(config: Config) -> list[dict[str, str]]:
+    """Make the demo's further accounts, with generated passwords."""
+    from puskesmas_queue.clinic import open_clinic
+    from puskesmas_queue.domain.access import Role
+    from puskesmas_queue.services.accounts import add_user
+
+    clinic = open_clinic(config)
+    try:
+        return [
+            {
+                "username": username,
+                "password": add_user(clinic, username, command_actor(), role=Role(role), name=name),
+                "role": role,
+            }
+            for username, role, name in STAFF[1:]
+        ]
+    finally:
+        clinic.close()
+
+
+def announce(url: str, logins: list[dict[str, str]], config: Config, as_json: bool) -> None:
+    """Print where everything is: one JSON line for programs, else a page of text."""
+    pages = {name: url + path for name, path in PAGES.items()}
+    if as_json:
+        document = {
+            "url": url,
+            "pages": pages,
+            "logins": logins,
+            "simulators": {},
+            "config": str(config.path),
+            "dir": str(config.folder),
+        }
+        click.echo(json.dumps(document))
+        return
+    click.echo(f"{DEMO_NAME} is open. It is 07:30 there.\n")
+    for name, page in pages.items():
+        click.echo(f"  {name:<10} {page}")
+    click.echo("\nLogins:")
+    for login in logins:
+        click.echo(f"  {login['username']:<10} {login['password']:<26} {login['role']}")
+    click.echo(f"\nIts data is in {config.folder}. Stop with Ctrl+C.")
+
+
+def run(
+    config: Config,
+    listener: socket.socket,
+    logins: list[dict[str, str]],
+    plays_day: bool,
+    speed: float,
+) -> None:
+    """
+    Serve the demo until told to stop.
+
+    Raises:
+        SetupError: The server could not begin; its log says why.
+    """
+    import uvicorn
+
+    from puskesmas_queue.app import make_app
+    from puskesmas_queue.cli.serve import uvicorn_options
+    from puskesmas_queue.clinic import open_clinic
+    from puskesmas_queue.clock import ShiftedClock
+    from puskesmas_queue.services.day import confirm_clock
+    from puskesmas_queue.web.routes.demo import DemoState
+
+    clock = ShiftedClock()
+    clinic = open_clinic(config, clock)
+    clock.move_to(start_of_day(clinic))
+    confirm_clock(clinic, command_actor())
+    morning = play(clinic, clock, speed) if plays_day else None
+    server = uvicorn.Server(
+        uvicorn.Config(make_app(clinic, DemoState(clock, logins, PAGES)), **uvicorn_options(config))
+    )
+    try:
+        with suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
+    finally:
+        if morning is not None:
+            morning.stop()
+    if not server.started:
+        raise SetupError("the server could not start")
+
+
+def start_of_day(clinic: "Clinic") -> datetime:
+    """Return 07:30 of today, or where the demo's last run left off if that was later."""
+    from puskesmas_queue.services.topics import line_topic
+
+    opening = datetime.combine(
+        clinic.clock.now().astimezone(clinic.timezone).date(), OPENING, clinic.timezone
+    )
+    newest = clinic.newest_time(line_topic(""))
+    if (
+        newest is not None
+        and newest > opening
+        and newest.astimezone(clinic.timezone).date() == opening.date()
+    ):
+        return newest
+    return opening
+
+
+def play(clinic: "Clinic", clock: "ShiftedClock", speed: float) -> "ClinicDay":
+    """Begin the clinic's day."""
+    from puskesmas_queue.domain.access import Actor
+    from puskesmas_queue.services.accounts import list_users
+    from puskesmas_queue.simulators.clinic_day import ClinicDay
+
+    staff = [
+        Actor("user", id=user.id, name=user.name, role=user.role)
+        for user in list_users(clinic)
+        if user.role.value == "petugas_loket"
+    ]
+    morning = ClinicDay(clinic, clock, speed, staff)
+    morning.start()
+    return morning

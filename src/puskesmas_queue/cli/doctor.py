@@ -1,0 +1,180 @@
+"""`doctor`: what is wrong with this installation, in words."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from puskesmas_queue.cli.context import config_option, json_option, print_json, read_config
+from puskesmas_queue.cli.database import schema_fault
+from puskesmas_queue.cli.serve import lock_file
+from puskesmas_queue.domain.errors import QueueError
+from puskesmas_queue.settings import Config, without_password
+
+if TYPE_CHECKING:
+    from puskesmas_queue.clinic import Clinic
+
+State = Literal["ok", "note", "wrong"]
+MARKS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
+
+LOW_SPACE_MB = 1024
+NO_SPACE_MB = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: `wrong` needs somebody, `note` is worth knowing."""
+
+    name: str
+    state: State
+    text: str
+
+
+@click.command()
+@config_option
+@json_option
+def doctor(as_json: bool) -> None:
+    """Look over the installation; exit 1 where something is wrong."""
+    findings = list(examine())
+    if as_json:
+        print_json({"findings": [asdict(finding) for finding in findings]})
+    else:
+        for finding in findings:
+            click.echo(f"{MARKS[finding.state]}  {finding.name}: {finding.text}")
+    if any(finding.state == "wrong" for finding in findings):
+        raise click.exceptions.Exit(1)
+
+
+def examine() -> Iterator[Finding]:
+    """Look at everything, from the ground up, until what follows cannot be looked at."""
+    yield program()
+    try:
+        config = read_config()
+    except QueueError as error:
+        yield Finding("configuration", "wrong", str(error))
+        return
+    yield Finding("configuration", "ok", str(config.path))
+    yield from (finding for finding in (space(config), network(config), server(config)) if finding)
+    try:
+        fault = schema_fault(config)
+    except QueueError as error:
+        fault = str(error)
+    if fault is not None:
+        yield Finding("database", "wrong", fault)
+        return
+    yield Finding("database", "ok", without_password(config.database.url))
+    yield from clinic(config)
+
+
+def program() -> Finding:
+    """Say what runs."""
+    from puskesmas_queue import __version__
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    return Finding("program", "ok", f"puskesmas-queue {__version__}, Python {python}")
+
+
+def space(config: Config) -> Finding:
+    """See whether the disk has room."""
+    folder = config.folder if config.database.file is None else config.database.file.parent
+    try:
+        free_mb = shutil.disk_usage(folder).free // 2**20
+    except OSError as error:
+        return Finding("disk", "wrong", f"{folder}: {error.strerror}")
+    state: State = "ok" if free_mb > LOW_SPACE_MB else "note" if free_mb > NO_SPACE_MB else "wrong"
+    return Finding("disk", state, f"{free_mb} MB free in {folder}")
+
+
+def network(config: Config) -> Finding:
+    """Say who can reach the server, and how."""
+    if not config.server.public_url:
+        return Finding("network", "note", "server.public_url is empty: QR codes hold the code only")
+    if config.server.allow_insecure:
+        return Finding(
+            "network", "note", "server.allow_insecure is on: logins travel as plain text"
+        )
+    return Finding("network", "ok", config.server.public_url)
+
+
+def server(config: Config) -> Finding | None:
+    """Say whether a server holds the SQLite file; nothing to say on PostgreSQL."""
+    if config.database.file is None:
+        return None
+    from filelock import FileLock, Timeout
+
+    lock = lock_file(config.database.file)
+    if not lock.exists():
+        # Made here it would belong to whoever asks, and the server could not open it.
+        return Finding("server", "note", "never ran")
+    try:
+        with FileLock(lock, timeout=0):
+            return Finding("server", "note", "not running")
+    except Timeout:
+        return Finding("server", "ok", "running")
+    except OSError as error:
+        return Finding("server", "wrong", f"{config.database.file.parent}: {error.strerror}")
+
+
+def clinic(config: Config) -> Iterator[Finding]:
+    """Look into the database."""
+    from puskesmas_queue.clinic import open_clinic
+
+    opened = open_clinic(config)
+    try:
+        for look in (furniture, accounts, clock, plugins):
+            try:
+                yield from look(opened)
+            except QueueError as error:
+                yield Finding(look.__name__, "wrong", str(error))
+    finally:
+        opened.close()
+
+
+def furniture(opened: "Clinic") -> Iterator[Finding]:
+    """See whether there is anything to queue for."""
+    from puskesmas_queue.storage import counters, units
+
+    taking = [unit for unit in opened.db.read(units.load) if unit.is_active]
+    numbers = opened.db.read(counters.load)
+    text = f"{len(taking)} active units, {len(numbers)} counters"
+    yield Finding("clinic", "ok" if taking and numbers else "wrong", text)
+
+
+def accounts(opened: "Clinic") -> Iterator[Finding]:
+    """See whether anybody can administer."""
+    from puskesmas_queue.domain.access import Role
+    from puskesmas_queue.services.accounts import list_users
+
+    active = [user for user in list_users(opened) if user.is_active]
+    if any(user.role is Role.ADMIN for user in active):
+        yield Finding("accounts", "ok", f"{len(active)} active")
+    else:
+        hint = "add one with puskesmas-queue user add"
+        yield Finding("accounts", "wrong", f"no active administrator: {hint}")
+
+
+def clock(opened: "Clinic") -> Iterator[Finding]:
+    """Compare the clock with the newest stored event."""
+    shown = opened.clock.now().astimezone(opened.timezone).strftime("%Y-%m-%d %H:%M:%S")
+    text = f"{shown} {opened.zone_label}"
+    fault = opened.guard.fault()
+    if fault is None:
+        yield Finding("clock", "ok", text)
+    else:
+        hint = "no ticket is issued until staff confirm the time at a counter"
+        yield Finding("clock", "wrong", f"{text} is {fault}: {hint}")
+
+
+def plugins(opened: "Clinic") -> Iterator[Finding]:
+    """Name every plugin and hook that failed."""
+    from puskesmas_queue.services.doctoring import plugin_faults
+
+    for row in plugin_faults(opened):
+        times = "once" if row.count == 1 else f"{row.count} times"
+        last = row.last_at.astimezone(opened.timezone).strftime("%Y-%m-%d %H:%M")
+        off = "; its decisions are switched off" if row.is_switched_off else ""
+        text = f"{row.hook} {row.kind} {times}, last {last}: {row.detail}{off}"
+        yield Finding(f"plugin {row.plugin}", "wrong" if off else "note", text)

@@ -1,0 +1,1 @@
+"""Live screens: topics, snapshots and the streams that carry them."""

@@ -1,0 +1,200 @@
+"""
+The hub: each live topic is rendered once per change and sent to all as the same bytes.
+
+A reader that comes gets the present state first, so nothing ever needs to be replayed; one that
+is slow skips to the latest. Lives in the event loop; commits tell it from other threads.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from puskesmas_queue.domain.errors import QueueError
+
+BEAT_S = 2.0
+"""Pages that miss two of these say so; EventSource cannot see comment pings."""
+RENDER_GAP_S = 0.05
+"""A topic is rendered at most so often: while 30 people take numbers, one picture shows all."""
+REFRESH_S = 20.0
+"""Topics are looked at so often without a change, since opening hours and clocks move too."""
+log = logging.getLogger(__name__)
+
+
+class Topic:
+    """One live topic: its latest bytes and who reads it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.data: str | None = None
+        self.message = b""
+        self.readers: set[Reader] = set()
+        self.is_stale = True
+        self.task: asyncio.Task[None] | None = None
+
+
+class Reader:
+    """One stream: what it has not sent yet."""
+
+    def __init__(self) -> None:
+        self.pending: dict[str, bytes] = {}
+        self.known: set[str] = set()
+        self.wake = asyncio.Event()
+
+    def put(self, name: str, message: bytes) -> None:
+        """Let the stream send this; an older message of the same name is dropped."""
+        self.pending[name] = message
+        self.known.add(name)
+        self.wake.set()
+
+
+class Hub:
+    """
+    Live topics of one clinic.
+
+    Args:
+        render: Makes a topic's data; sync, runs in the hub's own threads.
+        depends_on: Says which stored topics a live topic shows.
+        now_ms: The clinic's clock, milliseconds since the epoch.
+        asset_version: Screens reload when it changes.
+    """
+
+    def __init__(
+        self,
+        render: Callable[[str], str],
+        depends_on: Callable[[str], frozenset[str]],
+        now_ms: Callable[[], int],
+        asset_version: str,
+    ) -> None:
+        self._render = render
+        self._depends_on = depends_on
+        self._now_ms = now_ms
+        self._asset_version = asset_version
+        self._topics: dict[str, Topic] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._beat_task: asyncio.Task[None] | None = None
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="hub")
+        self.renders = 0
+        """How many times a topic was rendered, for tests and metrics."""
+
+    @property
+    def readers(self) -> int:
+        """How many streams are open."""
+        return len({id(reader) for topic in self._topics.values() for reader in topic.readers})
+
+    def start(self) -> None:
+        """Begin, inside the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._beat_task = asyncio.create_task(self._beats())
+
+    async def stop(self) -> None:
+        """End all tasks; streams end with the server."""
+        tasks = [topic.task for topic in self._topics.values()] + [self._beat_task]
+        for task in tasks:
+            if task is not None:
+                task.cancel()
+        await asyncio.gather(*(task for task in tasks if task), return_exceptions=True)
+        self._loop = None
+        self._threads.shutdown(wait=False)
+
+    def touched(self, versions: dict[str, int]) -> None:
+        """Hear of a commit, from any thread."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._touch, frozenset(versions))
+
+    async def stream(self, names: list[str]) -> AsyncIterator[bytes]:
+        """
+        Send topics to one reader until it goes away.
+
+        Args:
+            names: Live topics; unknown ones must have been refused before.
+
+        Yields:
+            Ready bytes of one or more server-sent events.
+        """
+        topics = [self._topics.setdefault(name, Topic(name)) for name in names]
+        reader = Reader()
+        for topic in topics:
+            topic.readers.add(reader)
+        try:
+            reader.put("beat", self._beat())
+            for topic in topics:
+                if topic.is_stale or not topic.message:
+                    self._refresh(topic)
+                else:
+                    reader.put(topic.name, topic.message)
+            while True:
+                await reader.wake.wait()
+                reader.wake.clear()
+                messages, reader.pending = reader.pending, {}
+                yield b"".join(messages.values())
+        finally:
+            for topic in topics:
+                topic.readers.discard(reader)
+                if not topic.readers:
+                    topic.is_stale = True
+
+    def _touch(self, stored: frozenset[str]) -> None:
+        for topic in self._topics.values():
+            if stored & self._depends_on(topic.name):
+                topic.is_stale = True
+                if topic.readers:
+                    self._refresh(topic)
+
+    def _refresh(self, topic: Topic) -> None:
+        topic.is_stale = True
+        if topic.task is None or topic.task.done():
+            topic.task = asyncio.create_task(self._keep_fresh(topic))
+
+    async def _keep_fresh(self, topic: Topic) -> None:
+        loop = asyncio.get_running_loop()
+        while topic.is_stale and topic.readers:
+            topic.is_stale = False
+            self.renders += 1
+            try:
+                data = await loop.run_in_executor(self._threads, self._render, topic.name)
+            except QueueError as error:
+                log.warning("live topic %s: %s", topic.name, error)
+                topic.is_stale = True
+                await asyncio.sleep(1)
+                continue
+            except Exception:
+                log.exception("live topic %s could not be rendered", topic.name)
+                topic.is_stale = True
+                await asyncio.sleep(5)
+                continue
+            message = encode(topic.name, data)
+            is_new = data != topic.data
+            topic.data, topic.message = data, message
+            for reader in topic.readers:
+                # A reader that came while this was rendered has nothing yet.
+                if is_new or topic.name not in reader.known:
+                    reader.put(topic.name, message)
+            await asyncio.sleep(RENDER_GAP_S)
+
+    async def _beats(self) -> None:
+        rounds = 0
+        while True:
+            await asyncio.sleep(BEAT_S)
+            rounds += 1
+            message = self._beat()
+            for topic in self._topics.values():
+                for reader in topic.readers:
+                    reader.put("beat", message)
+            if rounds % max(1, round(REFRESH_S / BEAT_S)) == 0:
+                for topic in list(self._topics.values()):
+                    if topic.readers:
+                        self._refresh(topic)
+                    else:
+                        del self._topics[topic.name]
+
+    def _beat(self) -> bytes:
+        return encode("beat", json.dumps({"now": self._now_ms(), "v": self._asset_version}))
+
+
+def encode(event: str, data: str) -> bytes:
+    """Write one server-sent event."""
+    lines = "".join(f"data: {line}\n" for line in data.splitlines() or [""])
+    return f"event: {event}\n{lines}\n".encode()

@@ -1,0 +1,154 @@
+"""Counters: opening, pausing and closing them."""
+
+from puskesmas_queue.clinic import SETTINGS_TOPIC, Clinic
+from puskesmas_queue.domain.access import Actor
+from puskesmas_queue.domain.days import service_date
+from puskesmas_queue.domain.errors import CounterClosed, CounterTaken, NotFound, UnknownName
+from puskesmas_queue.domain.tickets import TicketState
+from puskesmas_queue.services.calling import give_back_in, hold_in
+from puskesmas_queue.services.topics import line_topic
+from puskesmas_queue.storage import counters as rows
+from puskesmas_queue.storage import line, units
+from puskesmas_queue.storage.counters import Counter
+from puskesmas_queue.storage.engine import Tx
+
+
+def all_counters(clinic: Clinic) -> list[Counter]:
+    """Return every counter with who works there."""
+    return clinic.db.read(rows.load)
+
+
+def counter_of(clinic: Clinic, session_hash: str) -> Counter | None:
+    """Return the counter that a session works at, if any."""
+    return clinic.db.read(lambda tx: rows.by_session(tx, session_hash))
+
+
+def open_counter(clinic: Clinic, number: int, session_hash: str, actor: Actor) -> Counter:
+    """
+    Open a counter for a session, or go on after a pause.
+
+    A session has one counter: another one that it had is closed.
+
+    Raises:
+        NotFound: No such counter.
+        CounterTaken: Somebody else works there.
+    """
+
+    def run(tx: Tx) -> Counter:
+        mine = rows.by_session(tx, session_hash)
+        if mine is not None and mine.number != number:
+            _leave(clinic, tx, mine.number, "closed", actor)
+        counter = _locked(tx, number)
+        if counter.session_id not in (None, session_hash):
+            raise CounterTaken(number, counter.user_name or "")
+        if counter.session_id == session_hash and counter.state == "open":
+            return counter
+        rows.change(
+            tx,
+            number,
+            state="open",
+            session_id=session_hash,
+            user_id=actor.id,
+            user_name=actor.name,
+        )
+        _record(tx, "counter_opened", counter, "open", actor)
+        return _locked(tx, number)
+
+    return clinic.db.write(run)
+
+
+def pause_counter(clinic: Clinic, session_hash: str, actor: Actor) -> Counter:
+    """
+    Pause the session's counter: its called ticket goes back to the line, a served one is held.
+
+    Raises:
+        CounterClosed: The session has no counter.
+    """
+
+    def run(tx: Tx) -> Counter:
+        mine = rows.by_session(tx, session_hash)
+        if mine is None:
+            raise CounterClosed("this session has no counter")
+        _leave(clinic, tx, mine.number, "paused", actor)
+        return _locked(tx, mine.number)
+
+    return clinic.db.write(run)
+
+
+def close_counter(clinic: Clinic, session_hash: str, actor: Actor) -> None:
+    """Close the session's counter; its called ticket goes back, a served one is held."""
+    clinic.db.write(lambda tx: release_session(clinic, tx, session_hash, actor))
+
+
+def release_session(clinic: Clinic, tx: Tx, session_hash: str, actor: Actor) -> None:
+    """Close the counter of a session that ends, inside that transaction."""
+    mine = rows.by_session(tx, session_hash)
+    if mine is not None:
+        _leave(clinic, tx, mine.number, "closed", actor)
+
+
+def restrict_counter(clinic: Clinic, number: int, codes: tuple[str, ...], actor: Actor) -> None:
+    """
+    Let a counter take these units only; none lifts the restriction.
+
+    Raises:
+        NotFound: No such counter.
+        UnknownName: No such unit.
+    """
+
+    def run(tx: Tx) -> None:
+        counter = _locked(tx, number)
+        known = {unit.code for unit in units.load(tx)}
+        for code in codes:
+            if code not in known:
+                raise UnknownName("unit", code)
+        units.restrict_counter(tx, number, codes)
+        tx.audit(
+            "restrict_counter",
+            actor=actor,
+            table="counters",
+            record=number,
+            old={"units": list(counter.units)},
+            new={"units": list(codes)},
+        )
+        tx.touch(line_topic(counter.zone), SETTINGS_TOPIC)
+
+    clinic.db.write(run)
+
+
+def _leave(clinic: Clinic, tx: Tx, number: int, state: str, actor: Actor) -> None:
+    found = rows.by_number(tx, number)
+    if found is None:
+        raise NotFound(f"no counter {number}")
+    # Locks in the one order: line, counter, ticket.
+    line.lock_line(tx, found.zone, service_date(tx.now, clinic.timezone))
+    counter = _locked(tx, number)
+    ticket = line.at_counter(tx, number, lock=True)
+    if ticket is not None and ticket.state is TicketState.CALLED:
+        give_back_in(tx, ticket, actor)
+    elif ticket is not None:
+        hold_in(tx, ticket, actor)
+    if counter.state != state:
+        gone = {"session_id": None, "user_id": None, "user_name": None}
+        rows.change(tx, number, state=state, **(gone if state == "closed" else {}))
+        _record(tx, f"counter_{state}", counter, state, actor)
+
+
+def _locked(tx: Tx, number: int) -> Counter:
+    counter = rows.by_number(tx, number, lock=True)
+    if counter is None:
+        raise NotFound(f"no counter {number}")
+    return counter
+
+
+def _record(tx: Tx, kind: str, counter: Counter, state: str, actor: Actor) -> None:
+    tx.event(kind, actor=actor, zone=counter.zone, counter=counter.number)
+    tx.audit(
+        kind,
+        actor=actor,
+        table="counters",
+        record=counter.number,
+        old={"state": counter.state},
+        new={"state": state},
+    )
+    tx.touch(line_topic(counter.zone))

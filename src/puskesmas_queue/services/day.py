@@ -1,0 +1,107 @@
+"""The day's own work: expiry, held tickets, and the clock that somebody must confirm."""
+
+from datetime import timedelta
+
+from puskesmas_queue.clinic import CLOCK_TOPIC, Clinic
+from puskesmas_queue.domain.access import SYSTEM, Actor
+from puskesmas_queue.domain.days import service_date
+from puskesmas_queue.domain.tickets import Action, Ticket, TicketState, next_state
+from puskesmas_queue.services.calling import skip_in
+from puskesmas_queue.services.line import all_zones, today
+from puskesmas_queue.services.tickets import locked, record_change
+from puskesmas_queue.services.topics import line_topic
+from puskesmas_queue.storage import tickets as rows
+from puskesmas_queue.storage import topics
+from puskesmas_queue.storage.engine import Tx
+
+KEY_LIFETIME = timedelta(hours=24)
+EXPIRY_BATCH = 200
+"""Tickets expired in one transaction, so that nobody waits long behind it."""
+
+
+def confirm_clock(clinic: Clinic, actor: Actor) -> None:
+    """Take the clock as it stands for right; audited, and the new base."""
+
+    def run(tx: Tx) -> None:
+        topics.reset_times(tx)
+        local = tx.now.astimezone(clinic.timezone).isoformat(timespec="seconds")
+        tx.event("clock_confirmed", actor=actor, data={"shown": local})
+        tx.audit("confirm_clock", actor=actor, new={"shown": local})
+        tx.touch(CLOCK_TOPIC, *(line_topic(zone.code) for zone in all_zones(clinic)))
+
+    # The zones are read here: no transaction waits for another one.
+    all_zones(clinic)
+    clinic.db.write(run)
+
+
+def expire_old_days(clinic: Clinic) -> int:
+    """
+    Expire what is still open of earlier service days; run at midnight and caught up at start.
+
+    Returns:
+        How many tickets expired.
+    """
+    if clinic.guard.fault() is not None:
+        # A wrong clock must not end a day that goes on.
+        return 0
+    day = today(clinic)
+    expired = 0
+    while True:
+        open_ones = clinic.db.read(lambda tx: rows.left_open(tx, day, EXPIRY_BATCH))
+        if not open_ones:
+            return expired
+
+        def run(tx: Tx, found: list[Ticket] = open_ones) -> int:
+            return sum(_expire(tx, ticket) for ticket in _all_locked(tx, found))
+
+        expired += clinic.db.write(run)
+
+
+def skip_long_held(clinic: Clinic) -> int:
+    """Skip tickets that were held for longer than setting `queue.hold_minutes`."""
+    limit = timedelta(minutes=clinic.settings.get("queue.hold_minutes"))
+    day = today(clinic)
+    found = clinic.db.read(lambda tx: rows.held_since(tx, day, tx.now - limit))
+    if not found:
+        return 0
+
+    def run(tx: Tx) -> int:
+        skipped = 0
+        known = {old.id: old.held_at for old in found}
+        for ticket in _all_locked(tx, found):
+            if ticket.state is TicketState.HELD and ticket.held_at == known[ticket.id]:
+                skip_in(tx, ticket, SYSTEM)
+                skipped += 1
+        return skipped
+
+    return clinic.db.write(run)
+
+
+def forget_old_keys(clinic: Clinic) -> None:
+    """Forget idempotency keys after 24 hours."""
+    clinic.db.write(lambda tx: rows.forget_keys(tx, tx.now - KEY_LIFETIME))
+
+
+def is_today(clinic: Clinic, ticket: Ticket) -> bool:
+    """Say whether a ticket is of the current service day."""
+    return ticket.service_date == service_date(clinic.clock.now(), clinic.timezone)
+
+
+def _all_locked(tx: Tx, found: list[Ticket]) -> list[Ticket]:
+    """
+    Lock tickets, all before the first place is given back, and sort them by place.
+
+    Whoever cancels or transfers one of them locks the ticket first, then the places in order.
+    """
+    tickets = [locked(tx, ticket_id) for ticket_id in sorted(one.id for one in found)]
+    return sorted(tickets, key=lambda ticket: (ticket.service_date, ticket.unit))
+
+
+def _expire(tx: Tx, ticket: Ticket) -> int:
+    state = next_state(ticket.number, ticket.state, Action.EXPIRE, ticket.lane)
+    if state is ticket.state:
+        return 0
+    rows.give_place_back(tx, ticket.service_date, ticket.unit)
+    expired = rows.change(tx, ticket, state=state, counter=None, completed_at=tx.now)
+    record_change(tx, "ticket_expired", ticket, expired, SYSTEM)
+    return 1

@@ -1,0 +1,128 @@
+"""
+Announcements: one ordered list per zone, one screen that speaks.
+
+Source: domain rules, section 8.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from puskesmas_queue.clinic import Clinic
+from puskesmas_queue.domain.announcements import (
+    SPEAKER_LOST_AFTER,
+    SPEAKING_LIMIT,
+    STALE_AFTER,
+)
+from puskesmas_queue.domain.errors import InvalidRequest
+from puskesmas_queue.services.topics import speech_topic
+from puskesmas_queue.storage import speech as rows
+from puskesmas_queue.storage.engine import Reading, Tx
+from puskesmas_queue.storage.speech import Announced, Speaker
+
+LONGEST_SCREEN_ID = 64
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechState:
+    """Which screen speaks in a zone (None while none is heard of), and what it speaks now."""
+
+    speaker: str | None
+    current: Announced | None
+
+
+def speech_state(clinic: Clinic, zone: str) -> SpeechState:
+    """Read who speaks and what."""
+
+    def run(tx: Reading) -> SpeechState:
+        speaker = rows.speaker(tx, zone)
+        alive = speaker is not None and is_heard(speaker, tx.now)
+        current = next((one for one in rows.open_ones(tx, zone) if one.state == "speaking"), None)
+        return SpeechState(speaker.screen if speaker is not None and alive else None, current)
+
+    return clinic.db.read(run)
+
+
+def heartbeat(clinic: Clinic, zone: str, screen: str, has_voice: bool) -> SpeechState:
+    """
+    Hear of a screen: it becomes the speaker where there is none, or none with a voice.
+
+    Raises:
+        InvalidRequest: A screen's name has 8 to 64 characters.
+    """
+    if not 8 <= len(screen) <= LONGEST_SCREEN_ID:
+        raise InvalidRequest("a screen's name has 8 to 64 characters")
+
+    def run(tx: Tx) -> None:
+        speaker = rows.speaker(tx, zone)
+        is_free = (
+            speaker is None
+            or speaker.screen == screen
+            or not is_heard(speaker, tx.now)
+            or (has_voice and not speaker.has_voice)
+        )
+        if is_free:
+            rows.appoint(tx, zone, screen, has_voice)
+            if speaker is None or speaker.screen != screen:
+                restart(tx, zone)
+                tx.touch(speech_topic(zone))
+        advance(tx, zone)
+
+    clinic.db.write(run)
+    return speech_state(clinic, zone)
+
+
+def finished(clinic: Clinic, zone: str, screen: str, announcement_id: int) -> None:
+    """Hear from the speaker that it came to an announcement's end; anybody else is ignored."""
+
+    def run(tx: Tx) -> None:
+        speaker = rows.speaker(tx, zone)
+        if speaker is None or speaker.screen != screen:
+            return
+        for one in rows.open_ones(tx, zone):
+            if one.id == announcement_id and one.state == "speaking":
+                rows.end(tx, one.id, "spoken")
+                tx.touch(speech_topic(zone))
+        advance(tx, zone)
+
+    clinic.db.write(run)
+
+
+def is_heard(speaker: Speaker, now: datetime) -> bool:
+    """Say whether a speaker was heard of lately; a clock that was set back keeps none."""
+    return abs(now - speaker.seen_at) < SPEAKER_LOST_AFTER
+
+
+def tick(clinic: Clinic, zone: str) -> None:
+    """Go on where a speaker fell silent or a call grew too old to be spoken."""
+    waiting = clinic.db.read(lambda tx: rows.open_ones(tx, zone))
+    if waiting:
+        clinic.db.write(lambda tx: advance(tx, zone))
+
+
+def restart(tx: Tx, zone: str) -> None:
+    """Let the new speaker begin anew what the old one did not finish."""
+    for one in rows.open_ones(tx, zone):
+        if one.state == "speaking":
+            rows.begin(tx, one.id)
+
+
+def advance(tx: Tx, zone: str) -> None:
+    """Drop what is too old, end what took too long, begin the next; idempotent."""
+    speaker = rows.speaker(tx, zone)
+    has_speaker = speaker is not None and is_heard(speaker, tx.now)
+    is_busy = False
+    for one in rows.open_ones(tx, zone):
+        if one.state == "speaking":
+            assert one.started_at is not None
+            if abs(tx.now - one.started_at) < SPEAKING_LIMIT:
+                is_busy = True
+                continue
+            rows.end(tx, one.id, "spoken")
+        elif tx.now - one.created_at > STALE_AFTER:
+            rows.end(tx, one.id, "expired")
+        elif has_speaker and not is_busy:
+            rows.begin(tx, one.id)
+            is_busy = True
+        else:
+            continue
+        tx.touch(speech_topic(zone))

@@ -1,0 +1,427 @@
+"""Issuing, cancelling and transferring tickets."""
+
+import hashlib
+import json
+import math
+import secrets
+from dataclasses import asdict
+
+from puskesmas_queue.clinic import Clinic
+from puskesmas_queue.domain.access import Actor
+from puskesmas_queue.domain.days import service_date
+from puskesmas_queue.domain.errors import (
+    ClockUnconfirmed,
+    Conflict,
+    InvalidRequest,
+    KioskClosed,
+    NotFound,
+    QuotaFull,
+    ReasonRequired,
+    Refused,
+    StorageUnavailable,
+    UnitClosed,
+    UnknownName,
+)
+from puskesmas_queue.domain.tickets import (
+    AT_COUNTER,
+    STANDING,
+    Action,
+    Lane,
+    PaymentType,
+    Source,
+    Ticket,
+    TicketRequest,
+    TicketState,
+    new_code,
+    next_state,
+    prefix_for,
+)
+from puskesmas_queue.plugin_host.dispatch import Fault
+from puskesmas_queue.services.line import (
+    all_units,
+    estimate_for_new,
+    opens_at,
+    remaining_places,
+    today,
+)
+from puskesmas_queue.services.topics import line_topic
+from puskesmas_queue.storage import counters, issuing
+from puskesmas_queue.storage import tickets as rows
+from puskesmas_queue.storage.engine import Reading, Tx
+from puskesmas_queue.storage.issuing import DuplicateTicket, NewTicket
+from puskesmas_queue.storage.units import Unit
+
+EXCEED_SHARE = 0.1
+"""Staff may give so much of a quota beyond it, with a reason."""
+TRIES = 5
+KEY_LENGTH = 80
+
+
+def issue_ticket(
+    clinic: Clinic, request: TicketRequest, actor: Actor, key: str | None = None
+) -> Ticket:
+    """
+    Give a number.
+
+    Args:
+        clinic: The clinic.
+        request: What is asked for.
+        actor: Who asks: opening hours bind devices, staff may issue at any time.
+        key: Idempotency key of this request: the same one gives the same ticket.
+
+    Raises:
+        UnknownName: No such unit.
+        InvalidRequest: Lane, reason or unit do not go together.
+        UnitClosed, KioskClosed, ClockUnconfirmed, QuotaFull: Not now; see there.
+        KeyReused: The key came with another request.
+    """
+    unit = _unit(clinic, request.unit)
+    _check_words(request, unit)
+    try:
+        if not unit.is_active:
+            raise UnitClosed(f"unit {unit.code} takes no patients")
+        if actor.kind == "device":
+            opening = opens_at(clinic)
+            if opening is not None:
+                raise KioskClosed(opening)
+        return _issue(clinic, request, unit, actor, key)
+    except Refused:
+        # Whoever lost the answer and asks again gets it, though nothing new is given now.
+        given = _given_before(clinic, request, actor, key)
+        if given is None:
+            raise
+        return given
+
+
+def issue_emergency(clinic: Clinic, actor: Actor, key: str | None = None) -> Ticket:
+    """
+    Send somebody to UGD at once: an E ticket that waits in no lane and alerts every counter.
+
+    Raises:
+        UnitClosed: The clinic has no emergency unit.
+        ClockUnconfirmed: No number can be given; the way to UGD is shown all the same.
+        KeyReused: The key came with another request.
+    """
+    unit = next((u for u in all_units(clinic) if u.is_emergency and u.is_active), None)
+    if unit is None:
+        raise UnitClosed("this clinic has no emergency unit")
+    request = TicketRequest(unit.code, Lane.EMERGENCY)
+    try:
+        return _issue(clinic, request, unit, actor, key)
+    except Refused:
+        given = _given_before(clinic, request, actor, key)
+        if given is None:
+            raise
+        return given
+
+
+def cancel_ticket(clinic: Clinic, ticket_id: int, reason: str, actor: Actor) -> Ticket:
+    """
+    Cancel a ticket and give its place back.
+
+    Raises:
+        NotFound, EdgeNotAllowed, ReasonRequired: See there.
+    """
+    reason = _reason(reason)
+
+    def run(tx: Tx) -> Ticket:
+        return cancel_in(tx, locked(tx, ticket_id), reason, actor)
+
+    return clinic.db.write(run)
+
+
+def cancel_own(clinic: Clinic, code: str, actor: Actor) -> Ticket:
+    """
+    Cancel a ticket from its own page, as long as it was not called.
+
+    Raises:
+        NotFound: No ticket has this code.
+        Conflict: It is at a counter, or over.
+    """
+
+    def run(tx: Tx) -> Ticket:
+        found = rows.by_code(tx, code)
+        if found is None:
+            raise NotFound(f"no ticket {code}")
+        ticket = locked(tx, found.id)
+        if ticket.state not in STANDING and ticket.state is not TicketState.CANCELLED:
+            raise Conflict(f"{ticket.number} is {ticket.state}: only staff can cancel it")
+        return cancel_in(tx, ticket, "dibatalkan pasien", actor)
+
+    return clinic.db.write(run)
+
+
+def transfer_ticket(
+    clinic: Clinic,
+    ticket_id: int,
+    unit: str | None,
+    lane: Lane | None,
+    reason: str,
+    actor: Actor,
+) -> Ticket:
+    """
+    Change a ticket's unit or lane; its number and its time stay.
+
+    Where its counter takes the new unit the ticket stays there, else it goes back to the line. A
+    change of unit moves the quota place, up to 10 % over the quota.
+
+    Raises:
+        NotFound, EdgeNotAllowed, ReasonRequired, UnknownName, QuotaFull: See there.
+    """
+    reason = _reason(reason)
+    target = None if unit is None else _unit(clinic, unit)
+
+    def run(tx: Tx) -> Ticket:
+        ticket = locked(tx, ticket_id)
+        new_unit = target or _unit(clinic, ticket.unit)
+        new_lane = lane or ticket.lane
+        if new_lane is Lane.EMERGENCY or new_unit.is_emergency:
+            raise InvalidRequest("a ticket cannot be transferred to the emergency unit")
+        if new_unit.code == ticket.unit and new_lane is ticket.lane:
+            return ticket
+        state = next_state(ticket.number, ticket.state, Action.TRANSFER_AWAY, ticket.lane)
+        changes: dict[str, object] = {"lane": new_lane}
+        if new_lane is not Lane.PRIORITY:
+            changes["priority_reason"] = None
+        if new_unit.code != ticket.unit:
+            changes |= {"unit": new_unit.code, "zone": new_unit.zone}
+            changes["unit_sequence"] = _move_place(tx, ticket, new_unit)
+        if ticket.state in AT_COUNTER and _is_taken_by(tx, ticket, new_unit):
+            state = ticket.state
+        else:
+            changes["counter"] = None
+        changed = rows.change(tx, ticket, state=state, **changes)
+        told = {"unit": changed.unit, "lane": changed.lane.value}
+        old = {"unit": ticket.unit, "lane": ticket.lane.value}
+        tx.event(
+            "ticket_transferred",
+            actor=actor,
+            zone=changed.zone,
+            ticket_id=ticket.id,
+            counter=ticket.counter,
+            reason=reason,
+            data={"from": old, "to": told},
+        )
+        tx.audit(
+            "transfer_ticket",
+            actor=actor,
+            table="tickets",
+            record=ticket.id,
+            old=old,
+            new=told,
+            reason=reason,
+        )
+        tx.touch(line_topic(ticket.zone), line_topic(changed.zone))
+        return changed
+
+    return clinic.db.write(run)
+
+
+def find_ticket(clinic: Clinic, ticket_id: int) -> Ticket:
+    """
+    Read a ticket.
+
+    Raises:
+        NotFound: There is none with this id.
+    """
+    ticket = clinic.db.read(lambda tx: rows.by_id(tx, ticket_id))
+    if ticket is None:
+        raise NotFound(f"no ticket {ticket_id}")
+    return ticket
+
+
+def locked(tx: Tx, ticket_id: int) -> Ticket:
+    """
+    Read a ticket that nobody else changes until this transaction ends.
+
+    Raises:
+        NotFound: There is none with this id.
+    """
+    ticket = rows.by_id(tx, ticket_id, lock=True)
+    if ticket is None:
+        raise NotFound(f"no ticket {ticket_id}")
+    return ticket
+
+
+def cancel_in(tx: Tx, ticket: Ticket, reason: str, actor: Actor) -> Ticket:
+    """Cancel a locked ticket inside a transaction and give its place back."""
+    state = next_state(ticket.number, ticket.state, Action.CANCEL, ticket.lane)
+    if state is ticket.state:
+        return ticket
+    rows.give_place_back(tx, ticket.service_date, ticket.unit)
+    changed = rows.change(tx, ticket, state=state, counter=None, completed_at=tx.now)
+    record_change(tx, "ticket_cancelled", ticket, changed, actor, reason)
+    return changed
+
+
+def record_change(
+    tx: Tx, kind: str, old: Ticket, new: Ticket, actor: Actor, reason: str | None = None
+) -> None:
+    """Store who moved a ticket along an edge, and let the screens know."""
+    counter = new.counter if new.counter is not None else old.counter
+    tx.event(
+        kind,
+        actor=actor,
+        zone=new.zone,
+        ticket_id=new.id,
+        counter=counter,
+        reason=reason,
+        data={"from": old.state.value, "to": new.state.value},
+    )
+    tx.audit(
+        kind,
+        actor=actor,
+        table="tickets",
+        record=new.id,
+        old={"state": old.state.value},
+        new={"state": new.state.value, "counter": counter},
+        reason=reason,
+    )
+    tx.touch(line_topic(new.zone))
+
+
+def _issue(
+    clinic: Clinic, request: TicketRequest, unit: Unit, actor: Actor, key: str | None
+) -> Ticket:
+    key = key or secrets.token_urlsafe(16)
+    if not 8 <= len(key) <= KEY_LENGTH:
+        raise InvalidRequest(f"an idempotency key has 8 to {KEY_LENGTH} characters")
+    fault = clinic.guard.fault()
+    if fault is not None:
+        raise ClockUnconfirmed(fault, clinic.clock.now().astimezone(clinic.timezone))
+    wait = estimate_for_new(clinic, unit.zone, request.lane)
+    use_default = False
+    for _ in range(TRIES):
+        now = clinic.clock.now()
+        new = NewTicket(
+            holder=_holder(actor),
+            key=key,
+            request_hash=_hash(request),
+            service_date=service_date(now, clinic.timezone),
+            prefix=prefix_for(request.lane, unit.queue_prefix),
+            unit=unit.code,
+            zone=unit.zone,
+            lane=request.lane,
+            priority_reason=request.priority_reason,
+            payment_type=request.payment_type,
+            source=Source.COUNTER if actor.kind == "user" else Source.KIOSK,
+            code=new_code(),
+            order_key=int(now.timestamp() * 1_000_000),
+            issued_at=now,
+            estimated_time=None if wait is None else now + wait,
+            most_places=_most_places(unit, request.exceed_reason, actor),
+            exceed_reason=request.exceed_reason,
+            topic=line_topic(unit.zone),
+        )
+        is_plain = use_default or clinic.hooks.is_default("format_ticket_number")
+
+        def format_number(prefix: str, sequence: int, new: NewTicket = new) -> str:
+            return clinic.hooks.format_ticket_number(
+                prefix, sequence, new.service_date, new.issued_at
+            )
+
+        try:
+            return issuing.issue(clinic.db, new, actor, None if is_plain else format_number).ticket
+        except QuotaFull:
+            raise QuotaFull(unit.code, _alternatives(clinic, unit)) from None
+        except DuplicateTicket:
+            if not is_plain:
+                # A plugin that gives a number twice must not cost a ticket.
+                hook = "format_ticket_number"
+                plugin = clinic.hooks.first_plugin(hook)
+                clinic.hooks.report(Fault(plugin, hook, "nonsense", "a number given twice"))
+                use_default = True
+            else:
+                # Nor one that gave a number whose turn comes only now.
+                clinic.db.write(lambda tx, new=new: issuing.pass_over(tx, new))  # type: ignore[misc]
+    raise StorageUnavailable("no free number was found")
+
+
+def _given_before(
+    clinic: Clinic, request: TicketRequest, actor: Actor, key: str | None
+) -> Ticket | None:
+    if key is None:
+        return None
+    holder, words = _holder(actor), _hash(request)
+    return clinic.db.read(lambda tx: issuing.find_repeat(tx, holder, key, words))
+
+
+def _unit(clinic: Clinic, code: str) -> Unit:
+    unit = next((unit for unit in all_units(clinic) if unit.code == code), None)
+    if unit is None:
+        raise UnknownName("unit", code)
+    return unit
+
+
+def _check_words(request: TicketRequest, unit: Unit) -> None:
+    if request.lane is Lane.EMERGENCY or unit.is_emergency:
+        raise InvalidRequest("emergency tickets are announced, not queued")
+    if (request.lane is Lane.PRIORITY) != (request.priority_reason is not None):
+        raise InvalidRequest("a priority ticket has a reason, any other has none")
+    if request.payment_type is PaymentType.SKEMA_DAERAH:
+        raise InvalidRequest("the regional scheme is chosen at the counter")
+
+
+def _most_places(unit: Unit, exceed_reason: str | None, actor: Actor) -> int | None:
+    if unit.quota_per_day is None:
+        return None
+    if actor.kind == "user" and exceed_reason and exceed_reason.strip():
+        return exceeded(unit.quota_per_day)
+    return unit.quota_per_day
+
+
+def exceeded(quota: int) -> int:
+    """Return how many places staff may give with a reason: 10 % more, at least one."""
+    return quota + max(1, math.floor(quota * EXCEED_SHARE))
+
+
+def _move_place(tx: Tx, ticket: Ticket, unit: Unit) -> int:
+    most = None if unit.quota_per_day is None else exceeded(unit.quota_per_day)
+    # Two transfers in opposite directions lock the two places in the same order.
+    for code in sorted((ticket.unit, unit.code)):
+        if code == ticket.unit:
+            rows.give_place_back(tx, ticket.service_date, code)
+        elif rows.count_up(tx, ticket.service_date, "place", code, most) is None:
+            raise QuotaFull(unit.code)
+    sequence = rows.count_up(tx, ticket.service_date, "unit", unit.code, None)
+    assert sequence is not None
+    return sequence
+
+
+def _is_taken_by(tx: Reading, ticket: Ticket, unit: Unit) -> bool:
+    """Say whether the ticket's own counter takes that unit."""
+    counter = None if ticket.counter is None else counters.by_number(tx, ticket.counter)
+    return (
+        counter is not None
+        and counter.zone == unit.zone
+        and (not counter.units or unit.code in counter.units)
+    )
+
+
+def _alternatives(clinic: Clinic, full: Unit) -> list[str]:
+    """Name the units that still have a place today."""
+    counts = clinic.db.read(lambda tx: rows.day_values(tx, today(clinic), ("place",)))
+    return [
+        unit.code
+        for unit in all_units(clinic)
+        if unit.is_active
+        and not unit.is_emergency
+        and unit.code != full.code
+        and remaining_places(unit, counts.get(("place", unit.code), 0)) != 0
+    ]
+
+
+def _holder(actor: Actor) -> str:
+    return f"user:{actor.id}" if actor.kind == "user" else f"device:{actor.device or '-'}"
+
+
+def _hash(request: TicketRequest) -> str:
+    words = json.dumps(asdict(request), sort_keys=True, default=str)
+    return hashlib.sha256(words.encode()).hexdigest()
+
+
+def _reason(text: str) -> str:
+    reason = " ".join(text.split())
+    if not reason:
+        raise ReasonRequired("this step needs a reason")
+    return reason[:500]

@@ -1,0 +1,1 @@
+"""Pages: routes, templates and what stands before them."""

@@ -1,0 +1,207 @@
+"""What a refusal looks like on screen: what happened, what was kept, what to do."""
+
+import logging
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+from puskesmas_queue.domain.errors import (
+    ClockUnconfirmed,
+    Conflict,
+    CounterBusy,
+    CounterClosed,
+    CounterTaken,
+    EdgeNotAllowed,
+    Forbidden,
+    InvalidRequest,
+    InvalidSetting,
+    KeyReused,
+    KioskClosed,
+    LoginDelayed,
+    LoginFailed,
+    NotFound,
+    QueueError,
+    QuotaFull,
+    ReasonRequired,
+    Refused,
+    StorageUnavailable,
+    TooEarly,
+    UnitClosed,
+    UnknownName,
+)
+
+if TYPE_CHECKING:
+    from puskesmas_queue.web.page import Page
+
+Message = tuple[str, str]
+log = logging.getLogger(__name__)
+
+STATUSES: tuple[tuple[type[QueueError], int], ...] = (
+    (LoginDelayed, 429),
+    (LoginFailed, 401),
+    (Forbidden, 403),
+    (NotFound, 404),
+    (InvalidRequest, 422),
+    (StorageUnavailable, 503),
+    (ClockUnconfirmed, 503),
+    (Refused, 409),
+    (Conflict, 409),
+)
+"""HTTP status by type, the narrower type first."""
+
+
+def status_of(error: QueueError) -> int:
+    """Return the HTTP status of a refusal."""
+    return next((status for kind, status in STATUSES if isinstance(error, kind)), 400)
+
+
+def error_response(page: "Page", error: QueueError) -> Response:
+    """Answer with a friendly page, or for htmx with a fragment of it."""
+    title, detail = error_text(page, error)
+    status = status_of(error)
+    if status == 503:
+        log.warning("answered 503: %s", error)
+    response = page.render(
+        "error.html", status=status, title=title, detail=detail, status_code=status
+    )
+    wait_s = error.wait_s if isinstance(error, LoginDelayed) else 2 if status == 503 else 0
+    if wait_s:
+        response.headers["retry-after"] = str(wait_s)
+    return response
+
+
+def crash_text(page: "Page") -> Message:
+    """Return what is said when something unexpected failed."""
+    _ = page.gettext
+    return (
+        _("Terjadi gangguan pada server"),
+        _("Permintaan ini tidak dikerjakan. Data yang sudah tersimpan tidak hilang. Coba lagi."),
+    )
+
+
+def error_text(page: "Page", error: QueueError) -> Message:
+    """Return what happened and what to do, in the page's language."""
+    for kind, text in (
+        (Conflict, _conflict),
+        (Refused, _refused),
+        (InvalidRequest, _invalid),
+    ):
+        if isinstance(error, kind):
+            return text(page, error)
+    return _other(page, error)
+
+
+def _conflict(page: "Page", error: QueueError) -> Message:
+    _ = page.gettext
+    match error:
+        case CounterBusy():
+            return (
+                _("%(number)s masih dipanggil", number=error.number),
+                _("Pilih Hadir, Ulang, atau Lewati dulu."),
+            )
+        case CounterTaken():
+            return (
+                _("Loket %(counter)s sedang dipakai", counter=error.counter),
+                _("Yang bertugas di sana: %(name)s. Pilih loket lain.", name=error.user_name),
+            )
+        case CounterClosed():
+            return (_("Loket belum dibuka"), _("Buka atau lanjutkan loket ini dulu."))
+        case TooEarly():
+            return _too_early(page, error)
+        case EdgeNotAllowed():
+            return (
+                _("%(number)s sudah berubah", number=error.number),
+                _("Langkah ini tidak bisa untuk nomor itu sekarang. Lihat daftar yang terbaru."),
+            )
+    return (_("Tidak bisa dilakukan sekarang"), _("Keadaan sudah berubah. Lihat lagi."))
+
+
+def _too_early(page: "Page", error: TooEarly) -> Message:
+    _ = page.gettext
+    if error.action == "skip":
+        return (_("Belum bisa dilewati"), _("Panggil nomor ini sampai tiga kali dulu."))
+    if error.wait_s == 0:
+        return (_("Sudah cukup dipanggil"), _("Pilih Hadir atau Lewati."))
+    return (
+        _("Belum bisa dipanggil ulang"),
+        _("Tunggu %(seconds)s detik lagi.", seconds=error.wait_s),
+    )
+
+
+def _refused(page: "Page", error: QueueError) -> Message:
+    _ = page.gettext
+    match error:
+        case QuotaFull():
+            return (
+                _("Tempat hari ini sudah penuh"),
+                _("Pilih layanan lain, datang di hari lain, atau tanyakan kepada petugas."),
+            )
+        case KioskClosed():
+            opens = error.opens_at.astimezone(page.clinic.timezone)
+            return (
+                _("Pendaftaran sedang tutup"),
+                _("Buka lagi pukul %(time)s.", time=f"{opens:%H:%M} {page.clinic.zone_label}"),
+            )
+        case UnitClosed():
+            return (_("Layanan ini sedang tutup"), _("Pilih layanan lain."))
+        case ClockUnconfirmed():
+            return (
+                _("Jam server perlu diperiksa"),
+                _(
+                    "Jam menunjukkan %(time)s. Nomor baru diberikan setelah petugas "
+                    "memastikan jamnya benar.",
+                    time=f"{error.shown:%d-%m-%Y %H:%M} {page.clinic.zone_label}",
+                ),
+            )
+    return (_("Tidak bisa dilakukan sekarang"), _("Tanyakan kepada petugas."))
+
+
+def _invalid(page: "Page", error: QueueError) -> Message:
+    _ = page.gettext
+    match error:
+        case ReasonRequired():
+            return (_("Alasan belum diisi"), _("Tulis alasannya, lalu simpan lagi."))
+        case UnknownName():
+            return (
+                _("Tidak dikenal: %(name)s", name=error.name),
+                _("Pilihan itu tidak ada. Muat ulang halaman, lalu pilih lagi."),
+            )
+        case InvalidSetting():
+            return (
+                _("Nilai tidak bisa dipakai"),
+                _("%(key)s tidak bisa berisi “%(value)s”.", key=error.key, value=error.value),
+            )
+        case KeyReused():
+            return (
+                _("Nomor sudah diambil"),
+                _("Permintaan ini sudah dijawab dengan nomor lain. Mulai lagi dari awal."),
+            )
+    return (_("Permintaan tidak lengkap"), _("Periksa pilihan Anda, lalu coba lagi."))
+
+
+def _other(page: "Page", error: QueueError) -> Message:
+    _ = page.gettext
+    match error:
+        case NotFound():
+            return (
+                _("Halaman tidak ditemukan"),
+                _("Alamat atau kode ini tidak ada. Periksa tulisannya."),
+            )
+        case Forbidden():
+            return (
+                _("Bukan untuk peran Anda"),
+                _("Akun Anda tidak boleh membuka ini. Penolakan ini dicatat."),
+            )
+        case LoginDelayed():
+            return (
+                _("Terlalu banyak percobaan"),
+                _("Coba lagi %(seconds)s detik lagi.", seconds=error.wait_s),
+            )
+        case LoginFailed():
+            return (_("Tidak bisa masuk"), _("Nama pengguna atau kata sandi salah."))
+        case StorageUnavailable():
+            return (
+                _("Penyimpanan sedang tidak bisa dipakai"),
+                _("Tidak ada yang tersimpan dari permintaan ini. Tunggu sebentar, lalu coba lagi."),
+            )
+    return crash_text(page)

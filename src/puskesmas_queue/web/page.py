@@ -1,0 +1,181 @@
+"""One request as a screen's handler sees it: who asks, in which language, and how to answer."""
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from puskesmas_queue.domain.access import Actor, Permission, Principal, may
+from puskesmas_queue.domain.errors import Forbidden, InvalidRequest
+from puskesmas_queue.services import sessions
+from puskesmas_queue.web.security import Facts, facts_of
+
+if TYPE_CHECKING:
+    from puskesmas_queue.clinic import Clinic
+    from puskesmas_queue.web.rendering import Rendering
+
+DEFAULT_LANGUAGE = "id"
+MAX_NEXT = 500
+
+_UNWANTED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+class Page:
+    """
+    A request, parsed.
+
+    Args:
+        request: As Starlette has it.
+        form: Fields of the form that was sent, the last of each name; {} where there was none.
+        principal: Whose session this is, if a session was looked up and is valid.
+        json: The JSON object that was sent instead of a form; its plain values are in `form`
+            as well.
+
+    Raises:
+        InvalidRequest: A field or path holds characters that no text has.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        form: Mapping[str, str] | None = None,
+        principal: Principal | None = None,
+        json: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.request = request
+        self.facts: Facts = facts_of(request)
+        self.principal = principal
+        self.form = _texts(form or {})
+        self.query = _texts(request.query_params)
+        self.path = _texts({key: str(value) for key, value in request.path_params.items()})
+        self.json = dict(json or {})
+        self.lang = self._language()
+
+    @property
+    def clinic(self) -> "Clinic":
+        """The clinic that this app serves."""
+        clinic: Clinic = self.request.app.state.clinic
+        return clinic
+
+    @property
+    def rendering(self) -> "Rendering":
+        """Templates and texts."""
+        rendering: Rendering = self.request.app.state.rendering
+        return rendering
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether this server is a demo."""
+        return bool(getattr(self.request.app.state, "is_demo", False))
+
+    @property
+    def is_htmx(self) -> bool:
+        """Whether htmx asks, which wants a fragment."""
+        return self.request.headers.get("hx-request") == "true"
+
+    @property
+    def device(self) -> str:
+        """Random id of this browser."""
+        return self.facts.device
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts: the user of the session, else the browser."""
+        who, facts = self.principal, self.facts
+        return Actor(
+            kind="device" if who is None else "user",
+            id=None if who is None else who.user_id,
+            name="" if who is None else who.name,
+            device=facts.device,
+            address=facts.address,
+            user_agent=facts.user_agent,
+            role=None if who is None else who.role,
+        )
+
+    def gettext(self, message: str, **values: object) -> str:
+        """Return a text in the page's language, with `%(name)s` filled in."""
+        text = self.rendering.gettext(self.lang, message)
+        return text % values if values else text
+
+    def render(self, template: str, *, status: int = 200, **context: Any) -> Response:
+        """Answer with a whole page."""
+        return HTMLResponse(self.rendering.render(template, self, **context), status)
+
+    def fragment(self, template: str, *, status: int = 200, **context: Any) -> Response:
+        """Answer with a piece of a page, for htmx."""
+        return self.render(template, status=status, **context)
+
+    def redirect(self, path: str, *, full: bool = False, **query: object) -> Response:
+        """
+        Answer with another page of this server, in the same language.
+
+        Args:
+            path: Local, with or without a query of its own.
+            full: Let htmx load the whole page instead of putting it into the present one.
+            query: Added to the path; None values are left out.
+        """
+        values = {key: str(value) for key, value in query.items() if value is not None}
+        own = DEFAULT_LANGUAGE if self.principal is None else self.principal.language
+        if self.lang != own:
+            values.setdefault("lang", self.lang)
+        if values:
+            path += ("&" if "?" in path else "?") + urlencode(values)
+        if full and self.is_htmx:
+            return Response(status_code=204, headers={"HX-Redirect": path})
+        return RedirectResponse(path, 303)
+
+    def require(self, permission: Permission) -> None:
+        """
+        Ask for more than the route does, say for one of its actions.
+
+        Raises:
+            Forbidden: The principal may not.
+        """
+        if not may(self.principal, permission, is_demo=self.is_demo):
+            raise Forbidden(permission.value)
+
+    def is_still_allowed(self, permission: Permission) -> bool:
+        """Look again, for streams that outlive their session. Reads the database."""
+        if self.principal is None:
+            return may(None, permission, is_demo=self.is_demo)
+        now = sessions.principal_of(self.clinic, self.principal.session_hash)
+        return may(now, permission, is_demo=self.is_demo)
+
+    def _language(self) -> str:
+        known = [code for code, _ in self.rendering.languages]
+        asked = self.query.get("lang", "")
+        if asked in known:
+            return asked
+        if self.principal is not None and self.principal.language in known:
+            return self.principal.language
+        return DEFAULT_LANGUAGE
+
+
+def local_path(text: str | None) -> str | None:
+    r"""
+    Take a path of this server from a request, None for anything else.
+
+    What browsers would read as another host (`//host`, `/\host`, control characters) is
+    nothing of ours.
+    """
+    if not text or len(text) > MAX_NEXT or not text.startswith("/"):
+        return None
+    if text.startswith("//") or "\\" in text or not text.isprintable() or " " in text:
+        return None
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return None
+    if parts.scheme or parts.netloc or not parts.path.startswith("/") or "//" in parts.path[:2]:
+        return None
+    return text
+
+
+def _texts(values: Mapping[str, str]) -> dict[str, str]:
+    for key, value in values.items():
+        if _UNWANTED.search(key) or _UNWANTED.search(value):
+            raise InvalidRequest("control characters in the request")
+    return dict(values)

@@ -1,0 +1,175 @@
+"""Templates and texts: one Jinja environment per language, nothing cached per request."""
+
+import hashlib
+import io
+from datetime import date, datetime
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import segno
+from babel.dates import format_date
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import NullTranslations, Translations
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from puskesmas_queue import __version__
+from puskesmas_queue.clinic import Clinic
+
+if TYPE_CHECKING:
+    from puskesmas_queue.web.page import Page
+
+LANGUAGES = (("id", "Bahasa Indonesia"), ("en", "English"))
+DEFAULT_LANGUAGE = "id"
+FOLDER = Path(str(files("puskesmas_queue.web")))
+STATIC = FOLDER / "static"
+
+
+class Rendering:
+    """
+    Renders the pages of one clinic.
+
+    Args:
+        clinic: Whose name, settings and clock the pages show.
+        is_demo: Whether the demo's links and hints are shown.
+    """
+
+    languages = LANGUAGES
+
+    def __init__(self, clinic: Clinic, *, is_demo: bool = False) -> None:
+        self.clinic = clinic
+        self.is_demo = is_demo
+        self._hashes: dict[str, str] = {}
+        self._translations = {code: _translations(code) for code, _ in LANGUAGES}
+        self._environments = {code: self._environment(code) for code, _ in LANGUAGES}
+
+    def gettext(self, lang: str, message: str) -> str:
+        """Return a text in a language; the Indonesian text itself is its name."""
+        return str(self._translations[lang].gettext(message))
+
+    def render(self, name: str, page: "Page", **context: Any) -> str:
+        """Render a template for a request."""
+        return self._render(
+            name,
+            page.lang,
+            page=page,
+            principal=page.principal,
+            insecure=not page.facts.is_https and not page.facts.is_local,
+            **context,
+        )
+
+    def render_live(self, name: str, lang: str, **context: Any) -> str:
+        """Render a fragment that everybody sees alike."""
+        return self._render(name, lang, page=None, principal=None, insecure=False, **context)
+
+    def static(self, path: str) -> str:
+        """Return the address of a static file, with its content's hash so that it may be kept."""
+        if path not in self._hashes:
+            self._hashes[path] = hashlib.sha256((STATIC / path).read_bytes()).hexdigest()[:12]
+        return f"/static/{path}?v={self._hashes[path]}"
+
+    @cached_property
+    def asset_version(self) -> str:
+        """Name the state of all static files, so that screens reload when it changes."""
+        digest = hashlib.sha256(__version__.encode())
+        for file in sorted(STATIC.rglob("*")):
+            if file.is_file():
+                digest.update(file.read_bytes())
+        return digest.hexdigest()[:12]
+
+    def _render(self, name: str, lang: str, **context: Any) -> str:
+        face = {
+            "name": self.clinic.name,
+            "motto": self.clinic.settings.get("clinic.motto"),
+            "phone": self.clinic.settings.get("clinic.phone"),
+            "address": self.clinic.settings.get("clinic.address"),
+            "zone_label": self.clinic.zone_label,
+        }
+        return self._environments[lang].get_template(name).render(clinic=face, **context)
+
+    def _environment(self, lang: str) -> Environment:
+        environment = Environment(
+            loader=FileSystemLoader(FOLDER / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=["jinja2.ext.i18n"],
+            auto_reload=False,
+        )
+        environment.install_gettext_translations(  # type: ignore[attr-defined]
+            self._translations[lang], newstyle=True
+        )
+        environment.globals.update(
+            icon=self._icon,
+            static=self.static,
+            setting=self.clinic.settings.get,
+            lang=lang,
+            languages=LANGUAGES,
+            is_demo=self.is_demo,
+            url=lambda path, **query: _url(path, lang, query),
+            ngettext=self._translations[lang].ngettext,
+        )
+        environment.filters.update(
+            longdate=lambda at: self._longdate(at, lang),
+            clock=lambda at: self._local(at).strftime("%H:%M"),
+            clockzone=lambda at: f"{self._local(at):%H:%M} {self.clinic.zone_label}",
+            num=lambda number: _number(number, lang),
+            minutes_text=lambda minutes: self._minutes(minutes, lang),
+            qr_svg=qr_svg,
+        )
+        return environment
+
+    def _icon(self, name: str) -> Markup:
+        return Markup('<svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg>').format(
+            self.static("icons.svg"), name
+        )
+
+    def _local(self, at: datetime) -> datetime:
+        return at.astimezone(self.clinic.timezone)
+
+    def _longdate(self, at: datetime | date, lang: str) -> str:
+        day = self._local(at).date() if isinstance(at, datetime) else at
+        return format_date(day, "EEEE, d MMMM y", locale="en_GB" if lang == "en" else lang)
+
+    def _minutes(self, minutes: int | None, lang: str) -> str:
+        if minutes is None:
+            return "–"
+        return f"± {minutes} {self.gettext(lang, 'menit')}"
+
+
+def qr_svg(text: str) -> Markup:
+    """Draw a QR code as SVG markup; phones do not read Micro QR, so it is never one."""
+    out = io.BytesIO()
+    segno.make_qr(text, error="m").save(
+        out, kind="svg", xmldecl=False, svgns=True, omitsize=True, border=4, svgclass="qr"
+    )
+    return Markup(out.getvalue().decode())  # noqa: S704 - drawn here, holds no text
+
+
+def _translations(lang: str) -> NullTranslations:
+    """Read a catalogue as its authors write it; Indonesian needs none."""
+    if lang == DEFAULT_LANGUAGE:
+        return NullTranslations()
+    with (FOLDER / "locale" / lang / "LC_MESSAGES" / "messages.po").open("rb") as file:
+        catalogue = read_po(file, locale=lang)
+    compiled = io.BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return Translations(compiled)
+
+
+def _url(path: str, lang: str, query: dict[str, object]) -> str:
+    values = {key: str(value) for key, value in query.items() if value not in (None, "")}
+    if lang != DEFAULT_LANGUAGE:
+        values.setdefault("lang", lang)
+    return f"{path}?{urlencode(values)}" if values else path
+
+
+def _number(number: float, lang: str) -> str:
+    text = f"{number:,}"
+    return text if lang == "en" else text.replace(",", ".")

@@ -1,0 +1,45 @@
+"""For whoever watches the server, and the clinic's own colour."""
+
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from puskesmas_queue.domain.access import Permission
+from puskesmas_queue.domain.errors import QueueError
+from puskesmas_queue.services.line import all_units, forecast
+from puskesmas_queue.web.page import Page
+from puskesmas_queue.web.routing import route
+
+
+def healthz(page: Page) -> Response:
+    """Say that the process answers."""
+    return PlainTextResponse("ok")
+
+
+def readyz(page: Page) -> Response:
+    """Say whether a number could be given: database, units and a clock that can be trusted."""
+    why = None
+    try:
+        units = all_units(page.clinic)
+        if not any(unit.is_active for unit in units):
+            why = "no active unit"
+        else:
+            forecast(page.clinic, units[0].zone)
+            fault = page.clinic.guard.fault()
+            why = f"clock {fault}" if fault is not None else None
+    except QueueError:
+        why = "database"
+    status = 200 if why is None else 503
+    return JSONResponse({"ready": why is None, "why": why}, status)
+
+
+def theme(page: Page) -> Response:
+    """Serve the clinic's accent colour as a style sheet, since nothing may stand inline."""
+    colour = page.clinic.settings.get("clinic.accent_colour")
+    css = f":root {{ --brand: {colour}; }}\n" if colour else ""
+    return Response(css, media_type="text/css")
+
+
+routes = [
+    route("/healthz", healthz, permission=Permission.PUBLIC),
+    route("/readyz", readyz, permission=Permission.PUBLIC),
+    route("/theme.css", theme, permission=Permission.PUBLIC),
+]

@@ -1,0 +1,16 @@
+"""The landing page: what this server is and where its screens are."""
+
+from starlette.responses import Response
+
+from puskesmas_queue.domain.access import Permission
+from puskesmas_queue.services.line import default_zone, line_view
+from puskesmas_queue.web.page import Page
+from puskesmas_queue.web.routing import route
+
+
+def home(page: Page) -> Response:
+    """Show the landing page."""
+    return page.render("home.html", line=line_view(page.clinic, default_zone(page.clinic)))
+
+
+routes = [route("/", home, permission=Permission.PUBLIC)]

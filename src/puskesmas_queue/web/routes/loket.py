@@ -1,0 +1,422 @@
+"""
+The counter page: call, recall, skip, serve, hold, complete, and what else staff do with numbers.
+
+Every button is a plain form. With htmx the answer is the part of the page that changed; without
+it the whole page again. A refusal comes as the same page with the reason on top, never as an
+error page: what was on the screen stays there.
+"""
+
+import secrets
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TypeVar
+
+from starlette.responses import Response
+
+from puskesmas_queue.domain.access import Permission
+from puskesmas_queue.domain.errors import (
+    AccessDenied,
+    InvalidRequest,
+    NotFound,
+    QueueError,
+    QuotaFull,
+    StorageUnavailable,
+)
+from puskesmas_queue.domain.tickets import (
+    Lane,
+    PaymentType,
+    PriorityReason,
+    Ticket,
+    TicketRequest,
+)
+from puskesmas_queue.services import calling, counters, tickets
+from puskesmas_queue.services import day as day_service
+from puskesmas_queue.services.line import CounterLine, LineTicket, LineView, known_zone, line_view
+from puskesmas_queue.web.errors import Message, error_text, status_of
+from puskesmas_queue.web.page import Page
+from puskesmas_queue.web.routes.display import clock_context, live_topic
+from puskesmas_queue.web.routing import route
+
+T = TypeVar("T")
+MAX_REASON = 200
+MAX_ID_FIGURES = 18
+
+
+def show(page: Page) -> Response:
+    """Show the counter where this session works, or ask which one it shall be."""
+    return _page(page)
+
+
+def current(page: Page) -> Response:
+    """Show the ticket of this counter alone; asked for when it changed elsewhere."""
+    return _desk(page)
+
+
+def side(page: Page) -> Response:
+    """Show the right column without a chosen ticket."""
+    return _side(page)
+
+
+def chosen(page: Page) -> Response:
+    """Show one ticket of the list with what can be changed about it."""
+    if not page.is_htmx:
+        return page.redirect("/loket", ticket=page.path["id"])
+    return _side(page, ticket_id=_ticket_id(page))
+
+
+# --- the counter -----------------------------------------------------------------------------
+
+
+def open_counter(page: Page) -> Response:
+    """Open a counter for this session, or go on after a pause."""
+    text = page.form.get("counter", "")
+    if not text.isascii() or not text.isdigit():
+        raise InvalidRequest("a counter is named by its number")
+    number = int(text)
+    return _move(
+        page, lambda: counters.open_counter(page.clinic, number, _session(page), page.actor)
+    )
+
+
+def pause_counter(page: Page) -> Response:
+    """Stop calling for a while; a called ticket goes back to the line."""
+    return _move(page, lambda: counters.pause_counter(page.clinic, _session(page), page.actor))
+
+
+def close_counter(page: Page) -> Response:
+    """Leave the counter; where to work next is asked then."""
+    return _move(page, lambda: counters.close_counter(page.clinic, _session(page), page.actor))
+
+
+def confirm_clock(page: Page) -> Response:
+    """Confirm that the server's clock is right."""
+    return _act(page, lambda: day_service.confirm_clock(page.clinic, page.actor))
+
+
+# --- tickets ---------------------------------------------------------------------------------
+
+
+def call_next(page: Page) -> Response:
+    """Call whoever is next."""
+    counter = _number(page)
+    if counter is None:
+        return page.redirect("/loket", full=True)
+    try:
+        ticket = calling.call_next(page.clinic, counter, page.actor)
+    except (AccessDenied, StorageUnavailable):
+        raise
+    except QueueError as error:
+        return _refused(page, error)
+    if ticket is not None:
+        return _done(page)
+    notice = (
+        page.gettext("Tidak ada antrean"),
+        page.gettext("Belum ada nomor yang menunggu untuk loket ini."),
+    )
+    return _desk(page, notice=notice) if page.is_htmx else _page(page, notice=notice)
+
+
+def recall(page: Page) -> Response:
+    """Call the same number again."""
+    return _act(page, lambda: calling.recall(page.clinic, _ticket_id(page), page.actor))
+
+
+def serve(page: Page) -> Response:
+    """Begin with a patient who came, or go on with one who was held."""
+    counter = _number(page)
+    if counter is None:
+        return page.redirect("/loket", full=True)
+    return _act(page, lambda: calling.serve(page.clinic, _ticket_id(page), page.actor, counter))
+
+
+def skip(page: Page) -> Response:
+    """Skip a number that nobody answered."""
+    return _act(page, lambda: calling.skip(page.clinic, _ticket_id(page), page.actor))
+
+
+def hold(page: Page) -> Response:
+    """Set a patient aside whose papers are missing."""
+    return _act(page, lambda: calling.hold(page.clinic, _ticket_id(page), page.actor))
+
+
+def complete(page: Page) -> Response:
+    """Finish with a patient."""
+    return _act(page, lambda: calling.complete(page.clinic, _ticket_id(page), page.actor))
+
+
+def reinsert(page: Page) -> Response:
+    """Put a skipped number back into the line."""
+    return _act(page, lambda: calling.reinsert(page.clinic, _ticket_id(page), page.actor))
+
+
+def arrive(page: Page) -> Response:
+    """Close an emergency's alert: the patient is at the UGD."""
+    return _act(page, lambda: calling.arrive_emergency(page.clinic, _ticket_id(page), page.actor))
+
+
+def cancel(page: Page) -> Response:
+    """Cancel a number, with a reason."""
+    reason = _reason(page, "reason")
+    return _act(
+        page,
+        lambda: tickets.cancel_ticket(page.clinic, _ticket_id(page), reason, page.actor),
+    )
+
+
+def transfer(page: Page) -> Response:
+    """Move a number to another unit or lane, with a reason."""
+    unit = page.form.get("unit") or None
+    reason = _reason(page, "reason")
+
+    def run() -> object:
+        lane = _word(Lane, page.form.get("lane"))
+        return tickets.transfer_ticket(
+            page.clinic, _ticket_id(page), unit, lane, reason, page.actor
+        )
+
+    return _act(page, run)
+
+
+def issue(page: Page) -> Response:
+    """Take a number for somebody who stands at the counter."""
+    key = page.form.get("f") or None
+    try:
+        ticket = tickets.issue_ticket(page.clinic, _request(page), page.actor, key)
+    except (AccessDenied, StorageUnavailable):
+        raise
+    except QueueError as error:
+        text = error_text(page, error)
+        is_full = isinstance(error, QuotaFull) or bool(page.form.get("exceed_reason"))
+        return _side_or_page(
+            page, status=_status(error), side_error=text, is_full=is_full, form=page.form
+        )
+    return _side_or_page(page, issued=ticket)
+
+
+# --- answers ---------------------------------------------------------------------------------
+
+
+def _act(page: Page, step: Callable[[], object]) -> Response:
+    """Do one step and answer with the counter as it stands then."""
+    try:
+        step()
+    except (AccessDenied, StorageUnavailable):
+        raise
+    except QueueError as error:
+        return _refused(page, error)
+    return _done(page)
+
+
+def _move(page: Page, step: Callable[[], object]) -> Response:
+    """Do a step that changes more than the counter's ticket: the whole page comes anew."""
+    try:
+        step()
+    except (AccessDenied, StorageUnavailable):
+        raise
+    except QueueError as error:
+        return _refused(page, error)
+    return page.redirect("/loket", full=True)
+
+
+def _done(page: Page) -> Response:
+    return _desk(page) if page.is_htmx else page.redirect("/loket")
+
+
+def _refused(page: Page, error: QueueError) -> Response:
+    text = error_text(page, error)
+    answer = _desk if page.is_htmx else _page
+    return answer(page, error=text, status=_status(error))
+
+
+def _status(error: QueueError) -> int:
+    """Status of a refusal that is shown on the page: nothing of it is the server's fault."""
+    status = status_of(error)
+    return status if status < HTTPStatus.INTERNAL_SERVER_ERROR else HTTPStatus.CONFLICT
+
+
+def _desk(
+    page: Page,
+    *,
+    error: Message | None = None,
+    notice: Message | None = None,
+    status: int = 200,
+) -> Response:
+    """Answer with the centre of the page."""
+    line, counter = _seen(page)
+    if counter is None:
+        # Closed elsewhere, or the session's counter was given up: the page asks anew.
+        return page.redirect("/loket", full=True)
+    return page.fragment(
+        "loket/current.html", status=status, line=line, counter=counter, error=error, notice=notice
+    )
+
+
+def _side(
+    page: Page,
+    *,
+    ticket_id: int | None = None,
+    issued: Ticket | None = None,
+    side_error: Message | None = None,
+    is_full: bool = False,
+    form: dict[str, str] | None = None,
+    status: int = 200,
+) -> Response:
+    """Answer with the right column."""
+    line, _ = _seen(page)
+    return page.fragment(
+        "loket/side.html",
+        status=status,
+        line=line,
+        key=secrets.token_urlsafe(16),
+        chosen=_find(line, ticket_id),
+        issued=issued,
+        side_error=side_error,
+        is_full=is_full,
+        form=form or {},
+    )
+
+
+def _side_or_page(
+    page: Page,
+    *,
+    issued: Ticket | None = None,
+    side_error: Message | None = None,
+    is_full: bool = False,
+    form: dict[str, str] | None = None,
+    status: int = 200,
+) -> Response:
+    answer = _side if page.is_htmx else _page
+    return answer(
+        page, issued=issued, side_error=side_error, is_full=is_full, form=form, status=status
+    )
+
+
+def _page(
+    page: Page,
+    *,
+    error: Message | None = None,
+    notice: Message | None = None,
+    issued: Ticket | None = None,
+    side_error: Message | None = None,
+    is_full: bool = False,
+    form: dict[str, str] | None = None,
+    status: int = 200,
+) -> Response:
+    """Answer with the whole page."""
+    line, counter = _seen(page)
+    if counter is None:
+        return page.render(
+            "loket/choose.html", status=status, line=line, error=error, **clock_context(page)
+        )
+    wanted = page.query.get("ticket", "")
+    is_id = wanted.isascii() and wanted.isdigit() and len(wanted) <= MAX_ID_FIGURES
+    ticket_id = int(wanted) if is_id else None
+    return page.render(
+        "loket/index.html",
+        status=status,
+        line=line,
+        topic=live_topic("counter", line.zone, page.lang),
+        counter=counter,
+        key=secrets.token_urlsafe(16),
+        chosen=_find(line, ticket_id),
+        error=error,
+        notice=notice,
+        issued=issued,
+        side_error=side_error,
+        is_full=is_full,
+        form=form or {},
+        **clock_context(page),
+    )
+
+
+# --- reading the request ---------------------------------------------------------------------
+
+
+def _session(page: Page) -> str:
+    assert page.principal is not None  # the permission asks for a login
+    return page.principal.session_hash
+
+
+def _number(page: Page) -> int | None:
+    """Number of the counter that this session works at."""
+    mine = counters.counter_of(page.clinic, _session(page))
+    return None if mine is None else mine.number
+
+
+def _seen(page: Page) -> tuple[LineView, CounterLine | None]:
+    """Read the line with this session's counter in it: one reading, so that both agree."""
+    mine = counters.counter_of(page.clinic, _session(page))
+    zone = known_zone(page.clinic, page.query.get("zone")) if mine is None else mine.zone
+    line = line_view(page.clinic, zone)
+    if mine is None:
+        return line, None
+    return line, next((one for one in line.counters if one.number == mine.number), None)
+
+
+def _find(line: LineView, ticket_id: int | None) -> LineTicket | None:
+    at_counters = [counter.ticket for counter in line.counters if counter.ticket is not None]
+    groups = (line.priority, line.general, line.held, line.skipped, at_counters)
+    return next((one for group in groups for one in group if one.id == ticket_id), None)
+
+
+def _ticket_id(page: Page) -> int:
+    text = page.path["id"]  # the route takes figures only
+    if len(text) > MAX_ID_FIGURES:
+        raise NotFound("no such ticket")
+    return int(text)
+
+
+def _reason(page: Page, field: str) -> str:
+    return page.form.get(field, "").strip()[:MAX_REASON]
+
+
+def _request(page: Page) -> TicketRequest:
+    lane = _word(Lane, page.form.get("lane")) or Lane.GENERAL
+    reason = _word(PriorityReason, page.form.get("reason")) if lane is Lane.PRIORITY else None
+    return TicketRequest(
+        unit=page.form.get("unit", ""),
+        lane=lane,
+        payment_type=_word(PaymentType, page.form.get("payment")),
+        priority_reason=reason,
+        exceed_reason=_reason(page, "exceed_reason") or None,
+    )
+
+
+def _word(kind: Callable[[str], T], text: str | None) -> T | None:
+    if not text:
+        return None
+    try:
+        return kind(text)
+    except ValueError:
+        raise InvalidRequest(f"unknown word {text!r}") from None
+
+
+_POST = ("POST",)
+_TICKET = "/loket/tickets/{id:int}"
+_STEPS: dict[str, Callable[[Page], Response]] = {
+    "recall": recall,
+    "serve": serve,
+    "skip": skip,
+    "hold": hold,
+    "complete": complete,
+    "reinsert": reinsert,
+    "arrive": arrive,
+    "cancel": cancel,
+    "transfer": transfer,
+}
+routes = [
+    route("/loket", show, permission=Permission.CALL),
+    route("/loket/current", current, permission=Permission.CALL),
+    route("/loket/side", side, permission=Permission.CALL),
+    route("/loket/open", open_counter, methods=_POST, permission=Permission.CALL),
+    route("/loket/pause", pause_counter, methods=_POST, permission=Permission.CALL),
+    route("/loket/close", close_counter, methods=_POST, permission=Permission.CALL),
+    route("/loket/call-next", call_next, methods=_POST, permission=Permission.CALL),
+    route("/loket/clock/confirm", confirm_clock, methods=_POST, permission=Permission.CALL),
+    route("/loket/tickets", issue, methods=_POST, permission=Permission.CALL),
+    route(_TICKET, chosen, permission=Permission.CALL),
+    *(
+        route(f"{_TICKET}/{name}", step, methods=_POST, permission=Permission.CALL)
+        for name, step in _STEPS.items()
+    ),
+]

@@ -1,0 +1,273 @@
+"""
+Routes that declare what they ask for, and the check before every handler.
+
+A route of a screen is made by `route` or `live_route` only; `declared_routes` lists what an app
+has, so that a test can walk role × route × method, and `refuse_undeclared` stops an app with any
+other route from starting.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from puskesmas_queue.domain.access import Permission, Principal, may
+from puskesmas_queue.domain.errors import (
+    Forbidden,
+    NotFound,
+    QueueError,
+    SetupError,
+    StorageUnavailable,
+)
+from puskesmas_queue.services import accounts, sessions
+from puskesmas_queue.web.errors import error_response
+from puskesmas_queue.web.page import Page, local_path
+from puskesmas_queue.web.security import facts_of
+
+MAX_FIELDS = 200
+WITHOUT_SESSION = frozenset({Permission.KIOSK, Permission.DISPLAY})
+"""Screens of the hall act as devices: whoever is logged in there, nothing is looked up."""
+FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+Handler = Callable[[Page], Response]
+LiveHandler = Callable[[Page], Awaitable[Response]]
+Needs = Callable[[Page], Iterable[Permission]]
+
+
+class DeclaredRoute(Route):
+    """A route that says what it asks for."""
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[[Request], Awaitable[Response]],
+        *,
+        methods: Sequence[str],
+        permission: Permission,
+        name: str,
+    ) -> None:
+        super().__init__(path, endpoint, methods=list(methods), name=name)
+        self.permission = permission
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What one route of an app is; `permission` is None where nobody declared one."""
+
+    path: str
+    methods: tuple[str, ...]
+    permission: Permission | None
+
+
+def route(
+    path: str,
+    handler: Handler,
+    *,
+    methods: Sequence[str] = ("GET",),
+    permission: Permission,
+    extends: bool = True,
+) -> DeclaredRoute:
+    """
+    Make a route of a screen.
+
+    Args:
+        path: As Starlette writes it, `/t/{code}`.
+        handler: Sync; runs in the thread pool after the permission was checked.
+        methods: What it answers to; GET brings HEAD.
+        permission: What it asks for.
+        extends: Whether a request shows that somebody is there. False for what a page asks
+            for by itself, say when the line changed: that must not keep a session alive.
+    """
+
+    async def endpoint(request: Request) -> Response:
+        form, document = await _read_body(request)
+        return await run_in_threadpool(
+            _answer, request, form, document, handler, permission, extends
+        )
+
+    return DeclaredRoute(
+        path, endpoint, methods=methods, permission=permission, name=_name(handler)
+    )
+
+
+def live_route(
+    path: str,
+    handler: LiveHandler,
+    *,
+    permission: Permission,
+    needs: Needs | None = None,
+) -> DeclaredRoute:
+    """
+    Make a route of a stream.
+
+    Its session is looked up once at the start, if anything it needs asks for one, and is not
+    extended by it.
+
+    Args:
+        path: As Starlette writes it.
+        handler: Async; answers with the stream.
+        permission: What every request to it asks for.
+        needs: What this very request asks for besides, say by its topics.
+    """
+
+    async def endpoint(request: Request) -> Response:
+        opened = await run_in_threadpool(_open_live, request, permission, needs)
+        return opened if isinstance(opened, Response) else await handler(opened)
+
+    return DeclaredRoute(
+        path, endpoint, methods=("GET",), permission=permission, name=_name(handler)
+    )
+
+
+def declared_routes(app: Starlette) -> tuple[Declaration, ...]:
+    """List all routes of an app; mounted static files are public by nature."""
+    return tuple(_declarations(app.routes, ""))
+
+
+def refuse_undeclared(app: Starlette) -> None:
+    """
+    Stop an app that has a route of unknown permission. `app.py` calls this once it is built.
+
+    Raises:
+        SetupError: With the first such route.
+    """
+    for declaration in declared_routes(app):
+        if declaration.permission is None:
+            raise SetupError(f"route {declaration.path} declares no permission")
+
+
+def _declarations(routes: Iterable[BaseRoute], prefix: str) -> Iterator[Declaration]:
+    for one in routes:
+        path = prefix + getattr(one, "path", "?")
+        if isinstance(one, DeclaredRoute):
+            methods = tuple(sorted(one.methods or ()))
+            yield Declaration(path, methods, one.permission)
+        elif isinstance(one, Mount) and isinstance(one.app, StaticFiles):
+            yield Declaration(path, ("GET", "HEAD"), Permission.PUBLIC)
+        elif isinstance(one, Mount) and one.routes:
+            yield from _declarations(one.routes, path)
+        else:
+            yield Declaration(path, (), None)
+
+
+def _answer(
+    request: Request,
+    form: Mapping[str, str],
+    document: Mapping[str, Any],
+    handler: Handler,
+    permission: Permission,
+    extends: bool,
+) -> Response:
+    """Run a handler in the thread pool, once it is known that it may run."""
+    try:
+        principal = _principal(request, permission, extend=extends)
+        page = Page(request, form, principal, document)
+    except QueueError as error:
+        return error_response(Page(_bare(request)), error)
+    try:
+        return _refusal(page, permission) or handler(page)
+    except QueueError as error:
+        return error_response(page, error)
+
+
+def _open_live(request: Request, permission: Permission, needs: Needs | None) -> "Page | Response":
+    try:
+        page = Page(request)
+        wanted = [permission, *(needs(page) if needs is not None else ())]
+    except QueueError as error:
+        return error_response(Page(_bare(request)), error)
+    try:
+        for one in wanted:
+            page.principal = page.principal or _principal(request, one, extend=False)
+        for one in wanted:
+            refusal = _refusal(page, one)
+            if refusal is not None:
+                return refusal
+    except QueueError as error:
+        return error_response(page, error)
+    return page
+
+
+def _principal(request: Request, permission: Permission, *, extend: bool) -> Principal | None:
+    token = facts_of(request).session_token
+    if token is None or permission in WITHOUT_SESSION:
+        return None
+    return sessions.load_session(request.app.state.clinic, token, extend=extend)
+
+
+def _refusal(page: Page, permission: Permission) -> Response | None:
+    """Answer whoever may not; None for whoever may."""
+    if may(page.principal, permission, is_demo=page.is_demo):
+        return None
+    if permission is Permission.DEMO:
+        return error_response(page, NotFound("not a demo"))
+    if page.principal is None:
+        return _ask(page, "/login")
+    if page.principal.is_locked:
+        return _ask(page, "/unlock")
+    method, path = page.request.method, page.request.url.path
+    with suppress(StorageUnavailable):
+        accounts.record_refusal(page.clinic, permission, method, path, page.actor)
+    return error_response(page, Forbidden(permission.value))
+
+
+def _ask(page: Page, path: str) -> Response:
+    """Send to a form that asks for the password, and back afterwards."""
+    request = page.request
+    if page.is_htmx or request.headers.get("accept", "").startswith("text/event-stream"):
+        return Response(status_code=401, headers={"HX-Redirect": path} if page.is_htmx else None)
+    wanted = None
+    if request.method in ("GET", "HEAD"):
+        query = f"?{request.url.query}" if request.url.query else ""
+        wanted = local_path(request.url.path + query)
+    return page.redirect(path, next=wanted)
+
+
+def _bare(request: Request) -> Request:
+    """Leave out what could not be read, so that the page about it can be made."""
+    return Request({**request.scope, "query_string": b"", "path_params": {}})
+
+
+async def _read_body(request: Request) -> tuple[dict[str, str], dict[str, Any]]:
+    """Read a form, or a JSON object with its plain values as fields."""
+    if request.method in ("GET", "HEAD"):
+        return {}, {}
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind in FORM_TYPES:
+        async with request.form(max_files=0, max_fields=MAX_FIELDS) as form:
+            fields = {
+                key: value for key, value in form.items() if not isinstance(value, UploadFile)
+            }
+        return fields, {}
+    if kind != "application/json":
+        return {}, {}
+    try:
+        document = json.loads(await request.body())
+    except (ValueError, RecursionError):
+        raise HTTPException(400) from None
+    if not isinstance(document, dict):
+        raise HTTPException(400)
+    fields = {key: _plain(value) for key, value in document.items() if _is_plain(value)}
+    return fields, document
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | float | bool)
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _name(handler: Callable[..., Any]) -> str:
+    return getattr(handler, "__name__", type(handler).__name__)

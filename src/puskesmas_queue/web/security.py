@@ -1,0 +1,378 @@
+"""
+What every request meets first: transport, host, origin and size, then the answer's headers.
+
+Pure ASGI, since `BaseHTTPMiddleware` breaks streams. Reads no database: a session is looked up
+by `routing` where a route needs one.
+
+Source: security rules, "Pages" and "Requests".
+"""
+
+import logging
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from puskesmas_queue.domain.errors import SetupError
+from puskesmas_queue.web.limits import RateLimit
+from puskesmas_queue.web.plain import (
+    BAD_HOST,
+    CRASHED,
+    FOREIGN,
+    NOT_PRIVATE,
+    TOO_LARGE,
+    TOO_MANY,
+    plain_page,
+)
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; manifest-src 'self'; media-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "x-content-type-options": "nosniff",
+    # `no-referrer` would make browsers send `Origin: null` with our own forms.
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+SECURE_SESSION_COOKIE = "__Host-pq_session"
+PLAIN_SESSION_COOKIE = "pq_session"
+DEVICE_COOKIE = "pq_device"
+DEVICE_AGE_S = 365 * 24 * 3600
+MAX_BODY = 1_000_000
+LOGINS_PER_MINUTE = 20
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+MAX_AGENT = 300
+FACTS = "puskesmas_queue.facts"
+
+_HOST = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?")
+_DEVICE = re.compile(r"[A-Za-z0-9_-]{22}")
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+
+Network = IPv4Network | IPv6Network
+Crash = Callable[[Request, Exception], Response]
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityOptions:
+    """
+    What the configuration says.
+
+    Args:
+        allow_insecure: Serve plain HTTP to other machines too.
+        trusted_proxies: Addresses or networks whose X-Forwarded-For and -Proto are believed.
+        is_demo: The routes under `/demo/` take requests of programs, which send no origin.
+    """
+
+    allow_insecure: bool = False
+    trusted_proxies: tuple[str, ...] = ()
+    is_demo: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """
+    What is known of a request before any database is asked.
+
+    Args:
+        address: The client's network address, None where it is not an address.
+        is_https: Whether the browser's connection is encrypted.
+        is_local: Whether the client is on this machine.
+        device: Random id of the browser, new where it brought none.
+        is_new_device: Whether the answer must bring the device cookie.
+        session_token: From the session cookie, if it has the right form.
+    """
+
+    address: str | None
+    is_https: bool
+    is_local: bool
+    device: str
+    is_new_device: bool
+    session_token: str | None
+    user_agent: str | None
+
+
+def facts_of(connection: HTTPConnection) -> Facts:
+    """Return what the middleware learnt of this request."""
+    facts: Facts = connection.scope[FACTS]
+    return facts
+
+
+def set_session_cookie(response: Response, facts: Facts, token: str) -> None:
+    """Give the browser its session, until it is closed."""
+    response.set_cookie(
+        _session_cookie(facts.is_https),
+        token,
+        path="/",
+        secure=facts.is_https,
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def clear_session_cookie(response: Response, facts: Facts) -> None:
+    """Take the session from the browser."""
+    response.delete_cookie(
+        _session_cookie(facts.is_https),
+        path="/",
+        secure=facts.is_https,
+        httponly=True,
+        samesite="lax",
+    )
+
+
+class SecurityMiddleware:
+    """
+    Refuses what no route should see and gives every answer its headers.
+
+    Args:
+        app: What is protected.
+        options: From the configuration.
+        crash: Makes the page for an error that nobody expected.
+
+    Raises:
+        SetupError: A trusted proxy is neither an address nor a network.
+    """
+
+    def __init__(
+        self, app: ASGIApp, options: SecurityOptions | None = None, crash: Crash | None = None
+    ) -> None:
+        self.app = app
+        self.options = options or SecurityOptions()
+        self.crash = crash
+        self.proxies = [_network(text) for text in self.options.trusted_proxies]
+        self.logins = RateLimit(LOGINS_PER_MINUTE, 60)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        facts = read_facts(scope, headers, self.proxies)
+        scope[FACTS] = facts
+        scope["scheme"] = "https" if facts.is_https else "http"
+        answer = _Answer(scope, facts, send)
+        body = _Body(receive)
+        response = self._refusal(scope, headers, facts)
+        if response is None:
+            try:
+                await self.app(scope, body.receive, answer.send)
+                return
+            except _TooLarge:
+                response = plain_page(413, TOO_LARGE)
+            except Exception as error:
+                if answer.has_started:
+                    raise
+                # Answered here and not by Starlette's outermost middleware, whose answers
+                # would lack the headers; raised again for the log.
+                await self._crash_page(scope, error)(scope, receive, answer.send)
+                raise
+        if not answer.has_started:
+            await response(scope, receive, answer.send)
+
+    def _refusal(self, scope: Scope, headers: Headers, facts: Facts) -> Response | None:
+        """Say why this request goes no further, if it does not."""
+        hosts = headers.getlist("host")
+        length = headers.get("content-length", "0")
+        if len(hosts) != 1 or _HOST.fullmatch(hosts[0]) is None:
+            return plain_page(400, BAD_HOST)
+        if not (facts.is_https or facts.is_local or self.options.allow_insecure):
+            return plain_page(403, NOT_PRIVATE)
+        if not length.isdecimal() or int(length) > MAX_BODY:
+            return plain_page(413, TOO_LARGE)
+        if scope["method"] not in SAFE_METHODS:
+            return self._state_refusal(scope, headers, facts)
+        return None
+
+    def _state_refusal(self, scope: Scope, headers: Headers, facts: Facts) -> Response | None:
+        if not self._is_own_origin(scope, headers, facts):
+            return plain_page(403, FOREIGN)
+        if scope["path"] == "/login":
+            wait_s = self.logins.take(facts.address or "")
+            if wait_s:
+                return plain_page(429, TOO_MANY, {"retry-after": str(wait_s)})
+        return None
+
+    def _is_own_origin(self, scope: Scope, headers: Headers, facts: Facts) -> bool:
+        site = headers.get("sec-fetch-site")
+        if site is not None:
+            return site in ("same-origin", "none")
+        origin = headers.get("origin")
+        if origin is None:
+            # No browser leaves out both; a program has no cookies that could be abused.
+            return self.options.is_demo and scope["path"].startswith("/demo/")
+        scheme = "https" if facts.is_https else "http"
+        return _same_origin(origin, f"{scheme}://{headers['host']}")
+
+    def _crash_page(self, scope: Scope, error: Exception) -> Response:
+        if self.crash is not None:
+            try:
+                return self.crash(Request(scope), error)
+            except Exception:
+                log.exception("the page for an unexpected error failed too")
+        return plain_page(500, CRASHED)
+
+
+def read_facts(scope: Scope, headers: Headers, proxies: list[Network]) -> Facts:
+    """Learn who asks and how, believing proxies only where they are trusted."""
+    peer = _address(scope["client"][0]) if scope.get("client") else None
+    address, scheme, is_forwarded = peer, scope["scheme"], False
+    if peer is not None and _is_in(peer, proxies):
+        address, scheme = _through_proxy(headers, peer, scheme, proxies)
+    else:
+        # A proxy of this machine that nobody named: its clients are not of this machine.
+        is_forwarded = "x-forwarded-for" in headers or "forwarded" in headers
+    is_https = scheme == "https"
+    cookies = _cookies(headers)
+    device = cookies.get(DEVICE_COOKIE, "")
+    is_new_device = _DEVICE.fullmatch(device) is None
+    token = cookies.get(_session_cookie(is_https), "")
+    return Facts(
+        address=None if address is None else str(address),
+        is_https=is_https,
+        is_local=address is not None and address.is_loopback and not is_forwarded,
+        device=secrets.token_urlsafe(16) if is_new_device else device,
+        is_new_device=is_new_device,
+        session_token=token if _TOKEN.fullmatch(token) else None,
+        user_agent=headers.get("user-agent", "")[:MAX_AGENT] or None,
+    )
+
+
+class _TooLarge(Exception):
+    """The body went over the cap while it came."""
+
+
+class _Body:
+    """Counts what comes in, whatever Content-Length said."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._size = 0
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._size += len(message.get("body", b""))
+        if self._size > MAX_BODY:
+            raise _TooLarge
+        return message
+
+
+class _Answer:
+    """Adds headers and the device cookie to whatever is answered."""
+
+    def __init__(self, scope: Scope, facts: Facts, send: Send) -> None:
+        path: str = scope["path"]
+        self._is_static = path.startswith("/static/")
+        self._brings_device = facts.is_new_device and not path.startswith(("/static/", "/live/"))
+        self._facts = facts
+        self._send = send
+        self.has_started = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.has_started = True
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers[name] = value
+            if not self._is_static:
+                headers["cache-control"] = "no-store"
+            if self._brings_device:
+                headers.append("set-cookie", _device_cookie(self._facts))
+        await self._send(message)
+
+
+def _device_cookie(facts: Facts) -> str:
+    response = Response()
+    response.set_cookie(
+        DEVICE_COOKIE,
+        facts.device,
+        max_age=DEVICE_AGE_S,
+        path="/",
+        secure=facts.is_https,
+        httponly=True,
+        samesite="lax",
+    )
+    return response.headers["set-cookie"]
+
+
+def _session_cookie(is_https: bool) -> str:
+    return SECURE_SESSION_COOKIE if is_https else PLAIN_SESSION_COOKIE
+
+
+def _cookies(headers: Headers) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for header in headers.getlist("cookie"):
+        for part in header.split(";"):
+            name, separator, value = part.strip().partition("=")
+            if separator:
+                found.setdefault(name, value)
+    return found
+
+
+def _network(text: str) -> Network:
+    try:
+        return ip_network(text.strip(), strict=False)
+    except ValueError:
+        raise SetupError(
+            f'server.trusted_proxies: "{text}" is neither an address nor a network'
+        ) from None
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text.strip())
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _is_in(address: IPv4Address | IPv6Address, networks: list[Network]) -> bool:
+    return any(address in network for network in networks)
+
+
+def _through_proxy(
+    headers: Headers, peer: IPv4Address | IPv6Address, scheme: str, proxies: list[Network]
+) -> tuple[IPv4Address | IPv6Address | None, str]:
+    """Walk X-Forwarded-For from the right to the first address that is no trusted proxy."""
+    protocols = [part.strip() for part in headers.get("x-forwarded-proto", "").split(",")]
+    if protocols[-1] in ("http", "https"):
+        scheme = protocols[-1]
+    address: IPv4Address | IPv6Address | None = peer
+    hops = ",".join(headers.getlist("x-forwarded-for")).split(",")
+    for hop in reversed([hop for hop in hops if hop.strip()]):
+        address = _address(hop)
+        if address is None or not _is_in(address, proxies):
+            break
+    return address, scheme
+
+
+def _same_origin(first: str, second: str) -> bool:
+    return _origin(first) is not None and _origin(first) == _origin(second)
+
+
+def _origin(text: str) -> tuple[str, str, int] | None:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return None
+    return parts.scheme, parts.hostname, port or (443 if parts.scheme == "https" else 80)

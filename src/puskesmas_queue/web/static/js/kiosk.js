@@ -1,0 +1,348 @@
+/**
+ * The kiosk's page: everything that plain links and forms cannot do.
+ *
+ * - A request that got no answer is asked again with the same words until there is one; the key
+ *   `f` in the form makes that safe. Meanwhile the overlay sends people to the staff.
+ * - Remainders, opening and queue length follow the live topic.
+ * - The number is printed once, then the screen clears; an idle question goes back to the start.
+ *
+ * htmx swaps the body's content, so that this module lives as long as the screen: it looks
+ * elements up anew on every page and never keeps one.
+ */
+
+import { connectLive } from "./live.js";
+
+const RETRY_MS = 2000;
+const FORGET_ISSUE_MS = 120_000; // whoever asked has gone to the staff by then
+const FORGET_PAGE_MS = 20_000;
+const IDLE_QUESTION_S = 15;
+const PRINTED_KEY = "kiosk.printed";
+const PRINTED_KEPT = 20;
+
+const body = document.body;
+const find = (selector, root = document) => root.querySelector(selector);
+const thisPage = () => document.getElementById("page");
+
+/* --- Lost and found ------------------------------------------------------------------------- */
+
+let isSilent = false; // the live stream is away
+let pending = null; // {verb, path, values, since}: asked, not answered
+let retryTimer = 0;
+let isAsking = false;
+
+function showConnection() {
+  const isLost = isSilent || pending !== null;
+  const overlay = find("[data-lost]", body);
+  if (overlay) overlay.hidden = !isLost;
+  thisPage()?.toggleAttribute("inert", isLost);
+}
+
+function startOver() {
+  if (pending === null) find("[data-start]")?.click();
+}
+
+function keepAsking(requestConfig) {
+  const { verb, path, formData } = requestConfig;
+  if (pending === null || pending.path !== path) {
+    const values = verb === "get" ? {} : Object.fromEntries(formData ?? []);
+    pending = { verb, path, values, since: Date.now() };
+  }
+  showConnection();
+  window.clearTimeout(retryTimer);
+  retryTimer = window.setTimeout(askAgain, RETRY_MS);
+}
+
+function askAgain() {
+  window.clearTimeout(retryTimer);
+  if (pending === null || isAsking) return;
+  const start = find("[data-start]");
+  const home = start.getAttribute("href");
+  const limit = pending.verb === "get" ? FORGET_PAGE_MS : FORGET_ISSUE_MS;
+  if (Date.now() - pending.since > limit && pending.path !== home) {
+    pending = { verb: "get", path: home, values: {}, since: Date.now() };
+  }
+  const { verb, path, values } = pending;
+  const source = path === home ? start : thisPage();
+  window.htmx.ajax(verb.toUpperCase(), path, { source, values, target: body, swap: "innerHTML" });
+}
+
+document.addEventListener("htmx:beforeRequest", () => {
+  isAsking = true;
+  body.classList.add("is-busy");
+});
+
+document.addEventListener("htmx:afterRequest", (event) => {
+  isAsking = false;
+  body.classList.remove("is-busy");
+  find(".is-touched")?.classList.remove("is-touched");
+  if (event.detail.successful || (event.detail.xhr.status >= 400 && event.detail.xhr.status < 500)) {
+    pending = null;
+    window.clearTimeout(retryTimer);
+    showConnection();
+  }
+});
+
+for (const name of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
+  document.addEventListener(name, (event) => {
+    isAsking = false;
+    keepAsking(event.detail.requestConfig);
+  });
+}
+
+document.addEventListener("click", (event) => {
+  const touched = event.target.closest("a.k-tile, button.k-tile");
+  if (touched && !touched.disabled) touched.classList.add("is-touched");
+});
+
+// Retries come from no link, so the address is set here: a reload shows the same page.
+document.addEventListener("htmx:afterSwap", (event) => {
+  const url = event.detail.xhr?.responseURL;
+  if (url && event.detail.target === body && url !== window.location.href) {
+    window.history.replaceState(window.history.state, "", url);
+  }
+});
+
+let isConnected = false;
+
+/** A page of an error may not know its zone; the next one does. */
+function connect(zone) {
+  if (isConnected || !zone) return;
+  isConnected = true;
+  connectLive({
+    topics: [`kiosk-${zone}`],
+    onLost: () => {
+      isSilent = true;
+      showConnection();
+    },
+    onBack: () => {
+      isSilent = false;
+      showConnection();
+      askAgain();
+    },
+  });
+}
+
+// A new version is taken between two people, never under somebody's finger.
+document.addEventListener("live:reload", (event) => {
+  if (thisPage()?.dataset.page !== "start" || pending !== null) event.preventDefault();
+});
+
+/* --- Live numbers --------------------------------------------------------------------------- */
+
+let latest = null;
+
+function showUnit(tile, unit) {
+  const isFull = unit.remaining !== null && unit.remaining <= 0;
+  tile.closest("li").hidden = !unit.active;
+  tile.disabled = isFull;
+  const set = (selector, hidden) => find(selector, tile)?.toggleAttribute("hidden", hidden);
+  set(".k-rest", unit.remaining === null);
+  set("[data-rest-word]", isFull);
+  set("[data-full-word]", !isFull);
+  set("[data-waiting-line]", isFull);
+  set("[data-full-line]", !isFull);
+  find("[data-remaining]", tile).textContent = String(unit.remaining ?? "");
+  find("[data-waiting]", tile).textContent = String(unit.waiting);
+}
+
+function showLatest() {
+  const page = thisPage();
+  if (latest === null || !page) return;
+  for (const tile of page.querySelectorAll("[data-unit]")) {
+    const unit = latest.units[tile.dataset.unit];
+    if (unit) showUnit(tile, unit);
+  }
+  if (page.dataset.page !== "start") return;
+  const apart = new Set((page.dataset.emergencyUnits ?? "").split(","));
+  const waiting = Object.entries(latest.units)
+    .filter(([code]) => !apart.has(code))
+    .reduce((sum, [, unit]) => sum + unit.waiting, 0);
+  const total = find("[data-waiting]", page);
+  if (total) total.textContent = String(waiting);
+  const state = latest.blocked ? "blocked" : latest.open ? "open" : "closed";
+  if (state !== page.dataset.state && Date.now() - enteredAt > RETRY_MS) startOver();
+}
+
+document.addEventListener("live:kiosk", (event) => {
+  latest = event.detail;
+  showLatest();
+});
+
+/* --- Time running out ----------------------------------------------------------------------- */
+
+/** Let a ring run empty in `seconds`, then call `done`; returns how to stop. */
+function runRing(root, seconds, done) {
+  const ring = find("[data-ring]", root);
+  const text = find("[data-seconds]", root);
+  const end = Date.now() + seconds * 1000;
+  ring.classList.remove("is-running");
+  ring.getBoundingClientRect(); // restarts the animation
+  ring.style.setProperty("--ring-s", `${seconds}s`);
+  ring.classList.add("is-running");
+  const show = () => {
+    const left = Math.max(0, Math.ceil((end - Date.now()) / 1000));
+    if (text.textContent !== String(left)) text.textContent = String(left);
+    if (left === 0) {
+      window.clearInterval(timer);
+      done();
+    }
+  };
+  const timer = window.setInterval(show, 250);
+  show();
+  return () => window.clearInterval(timer);
+}
+
+let stopQuestion = () => {};
+let idleTimer = 0;
+
+function isIdleWatched() {
+  const page = thisPage();
+  return page && page.dataset.page !== "start" && !page.dataset.clearS;
+}
+
+function watchIdle() {
+  window.clearTimeout(idleTimer);
+  if (isIdleWatched() && !find("[data-idle]")?.open) {
+    idleTimer = window.setTimeout(askIdle, Number(body.dataset.idleS) * 1000);
+  }
+}
+
+function askIdle() {
+  const dialog = find("[data-idle]");
+  if (!dialog || pending !== null) return watchIdle();
+  dialog.showModal();
+  stopQuestion = runRing(dialog, IDLE_QUESTION_S, () => {
+    dialog.close();
+    startOver();
+  });
+  // Escape and the button both mean: still here.
+  dialog.addEventListener(
+    "close",
+    () => {
+      stopQuestion();
+      watchIdle();
+    },
+    { once: true },
+  );
+  return undefined;
+}
+
+for (const name of ["pointerdown", "keydown", "wheel"]) {
+  document.addEventListener(name, watchIdle, { passive: true });
+}
+
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-idle-stay]")) find("[data-idle]").close();
+  if (event.target.closest("[data-idle-leave]")) {
+    find("[data-idle]").close();
+    startOver();
+  }
+  if (event.target.closest("[data-print-again]")) {
+    window.print();
+    startClearing();
+  }
+  if (event.target.closest("[data-speak]")) speakPage();
+});
+
+/* --- The number: print once, then clear ----------------------------------------------------- */
+
+let stopClearing = () => {};
+
+function startClearing() {
+  stopClearing();
+  const page = thisPage();
+  const countdown = find("[data-countdown]", page);
+  if (!page.dataset.clearS || !countdown) return;
+  countdown.hidden = false;
+  stopClearing = runRing(countdown, Number(page.dataset.clearS), startOver);
+}
+
+function wasPrinted(code) {
+  try {
+    const codes = JSON.parse(window.sessionStorage.getItem(PRINTED_KEY) ?? "[]");
+    if (codes.includes(code)) return true;
+    window.sessionStorage.setItem(PRINTED_KEY, JSON.stringify([...codes, code].slice(-PRINTED_KEPT)));
+  } catch {
+    // Without storage a second print is the smaller evil.
+  }
+  return false;
+}
+
+async function showTicket(page) {
+  const again = find("[data-print-again]", page);
+  if (again) again.hidden = false;
+  if (page.hasAttribute("data-print") && !wasPrinted(page.dataset.code)) {
+    await document.fonts.ready;
+    window.print(); // with --kiosk-printing there is no question
+  }
+  if (page.isConnected) startClearing();
+}
+
+/* --- Reading aloud, where the computer has a voice ------------------------------------------ */
+
+const speech = window.speechSynthesis;
+
+function voiceOfPage() {
+  const lang = document.documentElement.lang;
+  // Older systems call Indonesian "in".
+  const names = lang === "id" ? ["id", "in"] : [lang];
+  return speech?.getVoices().find((voice) => names.includes(voice.lang.slice(0, 2).toLowerCase()));
+}
+
+function showVoice() {
+  const button = find("[data-speak]");
+  if (button) button.hidden = !voiceOfPage();
+}
+
+function speakPage() {
+  const button = find("[data-speak]");
+  const isSpeaking = button.getAttribute("aria-pressed") === "true";
+  speech.cancel();
+  button.setAttribute("aria-pressed", String(!isSpeaking));
+  if (isSpeaking) return;
+  const text = find("#main").innerText.replace(/\s*·\s*/g, ", ").replace(/\n+/g, ". ");
+  const words = new SpeechSynthesisUtterance(text);
+  words.voice = voiceOfPage();
+  words.lang = words.voice.lang;
+  words.rate = 0.95;
+  words.addEventListener("end", () => button.setAttribute("aria-pressed", "false"));
+  speech.speak(words);
+}
+
+speech?.addEventListener?.("voiceschanged", showVoice);
+
+/* --- Each page ------------------------------------------------------------------------------ */
+
+let entered = null;
+let enteredAt = 0;
+let refreshTimer = 0;
+
+function enter() {
+  const page = thisPage();
+  if (!page || page === entered) return;
+  const isFirst = entered === null;
+  entered = page;
+  enteredAt = Date.now();
+  document.documentElement.lang = page.dataset.lang;
+  connect(page.dataset.zone);
+  window.clearTimeout(refreshTimer);
+  stopClearing();
+  stopQuestion();
+  speech?.cancel();
+  if (!isFirst) {
+    window.scrollTo(0, 0);
+    find("h1", page)?.focus({ preventScroll: true });
+  }
+  showConnection();
+  showVoice();
+  showLatest();
+  watchIdle();
+  if (page.dataset.clearS) showTicket(page);
+  if (page.dataset.refreshS) {
+    refreshTimer = window.setTimeout(startOver, Number(page.dataset.refreshS) * 1000);
+  }
+}
+
+document.addEventListener("htmx:afterSettle", enter);
+document.addEventListener("htmx:historyRestore", enter);
+enter();

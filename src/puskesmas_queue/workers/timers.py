@@ -1,0 +1,77 @@
+"""
+The clinic's timers: expiry at midnight, held tickets, idle sessions, silent speakers.
+
+Every step is idempotent. One leader runs them: the process itself on SQLite, on PostgreSQL
+whoever holds the advisory lock. Every process looks for versions that nobody told it of.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from puskesmas_queue.clinic import Clinic
+from puskesmas_queue.domain.errors import QueueError
+from puskesmas_queue.services import day, sessions, speech
+from puskesmas_queue.services.line import all_zones
+from puskesmas_queue.storage.leader import Leader
+
+TICK_S = 1.0
+log = logging.getLogger(__name__)
+
+
+class Timers:
+    """A thread that takes each step when its time has come."""
+
+    def __init__(self, clinic: Clinic) -> None:
+        self._clinic = clinic
+        self._stop = threading.Event()
+        self._leader = Leader(clinic.db)
+        self._thread = threading.Thread(target=self._run, name="timers", daemon=True)
+        self._steps: tuple[tuple[float, Callable[[], object]], ...] = (
+            (1.0, self._speech),
+            (10.0, lambda: day.expire_old_days(clinic)),
+            (10.0, lambda: day.skip_long_held(clinic)),
+            (30.0, lambda: sessions.end_idle_sessions(clinic)),
+            (3600.0, lambda: day.forget_old_keys(clinic)),
+        )
+        self._due = [0.0] * len(self._steps)
+
+    def start(self) -> None:
+        """Begin; what was missed while the server was off is caught up at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the present step."""
+        self._stop.set()
+        self._thread.join(timeout=10)
+        self._leader.resign()
+
+    def _run(self) -> None:
+        was_failing = False
+        while not self._stop.is_set():
+            try:
+                self._clinic.look()
+                if self._leader.is_leading():
+                    self._take_steps()
+                was_failing = False
+            except QueueError as error:
+                if not was_failing:
+                    log.warning("timers: %s", error)
+                was_failing = True
+            except Exception:
+                if not was_failing:
+                    log.exception("timers")
+                was_failing = True
+            self._stop.wait(TICK_S)
+
+    def _take_steps(self) -> None:
+        for index, (every_s, step) in enumerate(self._steps):
+            now = time.monotonic()
+            if now >= self._due[index]:
+                self._due[index] = now + every_s
+                step()
+
+    def _speech(self) -> None:
+        for zone in all_zones(self._clinic):
+            speech.tick(self._clinic, zone.code)
