@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
@@ -105,7 +106,9 @@ def make_app(
                     is_demo=demo_state is not None,
                 ),
                 crash=_crash,
-            )
+            ),
+            # Streams are left alone: the middleware knows their content type.
+            Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5),
         ],
     )
     app.state.clinic = clinic

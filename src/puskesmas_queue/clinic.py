@@ -56,6 +56,8 @@ class Settings:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._values: dict[str, Any] | None = None
+        self._forgotten = 0
+        self._lock = threading.Lock()
 
     def get(self, key: str) -> Any:
         """
@@ -66,16 +68,22 @@ class Settings:
         """
         values = self._values
         if values is None:
+            forgotten = self._forgotten
             stored = self._db.read(options.load)
             values = {
                 name: one.parse(stored.get(name, one.default)) for name, one in OPTIONS.items()
             }
-            self._values = values
+            with self._lock:
+                # What was read before a change must not be kept after it.
+                if forgotten == self._forgotten:
+                    self._values = values
         return values[key] if key in values else option(key)
 
     def forget(self) -> None:
         """Read the rows again at the next question."""
-        self._values = None
+        with self._lock:
+            self._forgotten += 1
+            self._values = None
 
 
 class Clinic:

@@ -68,7 +68,12 @@ def demo(port: int, folder: Path | None, as_json: bool, plays_day: bool, speed: 
     config = load_config(folder / CONFIG_NAME, {})
     with only_server(config), listening(config.server.host, port) as listener:
         url = address(listener)
-        config = replace(config, server=replace(config.server, public_url=url))
+        # The demo's clock jumps and runs: only closing the browser ends a session there.
+        config = replace(
+            config,
+            server=replace(config.server, public_url=url),
+            security=replace(config.security, session_idle_minutes=1440, session_max_hours=168),
+        )
         announce(url, logins, config, as_json)
         run(config, listener, logins, plays_day, speed)
 
@@ -177,7 +182,7 @@ def run(
     confirm_clock(clinic, command_actor())
     morning = play(clinic, clock, speed) if plays_day else None
     server = uvicorn.Server(
-        uvicorn.Config(make_app(clinic, DemoState(clock, logins, PAGES)), **uvicorn_options(config))
+        uvicorn.Config(make_app(clinic, DemoState(clock, logins, PAGES)), **uvicorn_options())
     )
     try:
         with suppress(KeyboardInterrupt):

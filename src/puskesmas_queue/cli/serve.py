@@ -19,6 +19,7 @@ from puskesmas_queue.settings import CONFIG_VARIABLE, Config
 
 GRACE_S = 5
 """How long open streams may hold up the end of the server."""
+BACKLOG = 2048
 OPEN_FILES = 65_536
 """Asked of the system at start: every live screen and phone is one open file."""
 
@@ -39,7 +40,8 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     )
     config = replace(config, server=server)
     refuse_what_cannot_work(config)
-    with only_server(config), listening(server.host, server.port) as listener:
+    takes_calls = server.workers == 1
+    with only_server(config), listening(server.host, server.port, takes_calls) as listener:
         click.echo(f"puskesmas-queue serves {config.clinic.name} at {address(listener)}")
         run(config, listener)
 
@@ -95,9 +97,15 @@ def lock_file(database: Path) -> Path:
 
 
 @contextmanager
-def listening(host: str, port: int) -> Iterator[socket.socket]:
+def listening(host: str, port: int, takes_calls: bool = True) -> Iterator[socket.socket]:
     """
     Take the port, before anything heavy is loaded.
+
+    Args:
+        host: Address or name of this machine.
+        port: 0 for any that is free.
+        takes_calls: Whether callers may already wait here; else they are turned away until
+            other sockets stand in its place.
 
     Raises:
         SetupError: The port is taken or not ours to take, or the address is not of this machine.
@@ -115,7 +123,8 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(name)
-            listener.listen(2048)
+            if takes_calls:
+                listener.listen(BACKLOG)
         except OSError as error:
             raise SetupError(f"cannot listen on {host} port {port}: {error.strerror}") from None
         yield listener
@@ -137,7 +146,7 @@ def run(config: Config, listener: socket.socket) -> None:
     import uvicorn
 
     raise_open_files()
-    options = uvicorn_options(config)
+    options = uvicorn_options()
     with suppress(KeyboardInterrupt):
         if config.server.workers > 1:
             host, port = listener.getsockname()[:2]
@@ -163,14 +172,12 @@ def worker_app() -> object:
     return build_app(Path(os.environ[CONFIG_VARIABLE]))
 
 
-def uvicorn_options(config: Config) -> dict[str, Any]:
-    """Tell uvicorn how to serve: quiet, bounded, and believing only the proxies that are named."""
-    trusted = list(config.server.trusted_proxies)
+def uvicorn_options() -> dict[str, Any]:
+    """Tell uvicorn how to serve: quiet and bounded; proxies are the security middleware's."""
     return {
         "access_log": False,
         "log_level": "warning",
-        "proxy_headers": bool(trusted),
-        "forwarded_allow_ips": trusted,
+        "proxy_headers": False,
         "server_header": False,
         "timeout_graceful_shutdown": GRACE_S,
     }

@@ -136,7 +136,8 @@ class TicketView:
     """
     A ticket as its owner sees it: on the kiosk, on the slip and on the phone.
 
-    `estimate_min` is minutes rounded to 5, None with no counter open.
+    `estimate_min` is minutes rounded to 5, None with no counter open; `counter_opens` is then
+    the local time at which counters open, None where that has passed.
     """
 
     ticket: Ticket
@@ -144,7 +145,7 @@ class TicketView:
     room: str
     people_ahead: int | None
     estimate_min: int | None
-    counter_opens: str
+    counter_opens: str | None
     status_url: str | None
 
 
@@ -280,9 +281,15 @@ def view_of(clinic: Clinic, ticket: Ticket) -> TicketView:
         room=unit.room,
         people_ahead=ahead,
         estimate_min=minutes,
-        counter_opens=clinic.settings.get("queue.operating_start").strftime("%H:%M"),
+        counter_opens=_counter_opens(clinic),
         status_url=f"{public_url}/t/{ticket.code}" if public_url else None,
     )
+
+
+def _counter_opens(clinic: Clinic) -> str | None:
+    opens = clinic.settings.get("queue.operating_start")
+    is_later = clinic.clock.now().astimezone(clinic.timezone).time() < opens
+    return f"{opens:%H:%M}" if is_later else None
 
 
 def service_sample(clinic: Clinic, measured: Sequence[float]) -> tuple[float, ...]:

@@ -7,20 +7,25 @@ and topic versions are collected by the transaction and written at its end, topi
 sorted, so that locks are always taken in one order.
 """
 
+import json
+import logging
 import queue
 import sqlite3
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import (
     Connection,
     Engine,
     Table,
+    TextClause,
+    bindparam,
     create_engine,
     event,
     func,
@@ -31,12 +36,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 from puskesmas_queue.domain.access import Actor
 from puskesmas_queue.domain.errors import SetupError, StorageUnavailable
 from puskesmas_queue.storage import tables
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 BATCH = 128
 """Most transactions that share one commit on SQLite."""
@@ -174,44 +181,89 @@ def upsert(tx: Reading, table: Table) -> Any:
     return sqlite.insert(table) if tx.dialect == "sqlite" else postgresql.insert(table)
 
 
+def quick(conn: Connection, statement: TextClause, parameters: Mapping[str, Any]) -> list[Any]:
+    """
+    Run a statement of the hot path and return its rows.
+
+    SQLite's driver gets it at once, since it reads the same `:name`: for a small statement
+    SQLAlchemy's own work costs ten times the database's. Values must be of the types that
+    `_plain` knows.
+    """
+    driver = _sqlite_driver(conn)
+    if driver is not None:
+        return driver.execute(statement.text, _plain(parameters)).fetchall()
+    result = conn.execute(statement, parameters)
+    return list(result) if result.returns_rows else []
+
+
+def _sqlite_driver(conn: Connection) -> sqlite3.Connection | None:
+    driver: Any = conn.connection.dbapi_connection
+    return driver if isinstance(driver, sqlite3.Connection) else None
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Write values as SQLAlchemy's SQLite types do."""
+    plain = dict(row)
+    for name, value in row.items():
+        if isinstance(value, datetime):
+            moment = value.astimezone(UTC).replace(tzinfo=None)
+            plain[name] = moment.isoformat(" ", "microseconds")
+        elif isinstance(value, date):
+            plain[name] = value.isoformat()
+        elif isinstance(value, dict):
+            plain[name] = json.dumps(value)
+    return plain
+
+
 def _insert_collected(conn: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     if not rows:
         return
-    if conn.dialect.name == "sqlite":
-        first = conn.execute(
-            select(func.coalesce(func.max(table.c.id), 0)).where(
-                table.c.clinic_id == rows[0]["clinic_id"]
-            )
-        ).scalar_one()
-        rows = [{**row, "id": first + index} for index, row in enumerate(rows, 1)]
-    conn.execute(insert(table), rows)
+    driver = _sqlite_driver(conn)
+    if driver is None:
+        conn.execute(insert(table), rows)
+        return
+    (last,) = driver.execute(
+        f"SELECT coalesce(max(id), 0) FROM {table.name} WHERE clinic_id = :clinic_id",
+        {"clinic_id": rows[0]["clinic_id"]},
+    ).fetchone()
+    names = ["id", *rows[0]]
+    driver.executemany(
+        f"INSERT INTO {table.name} ({', '.join(names)}) VALUES (:{', :'.join(names)})",
+        [{**_plain(row), "id": last + place} for place, row in enumerate(rows, 1)],
+    )
+
+
+# The newest time that was ever stored is what the clock guard compares with.
+_BUMP_SQLITE = text(
+    "INSERT INTO topic_versions (clinic_id, topic, version, changed_at) "
+    "VALUES (:clinic_id, :topic, 1, :now) ON CONFLICT (clinic_id, topic) DO UPDATE "
+    "SET version = version + 1, changed_at = max(changed_at, excluded.changed_at) "
+    "RETURNING version"
+)
+_BUMP_POSTGRES = text(
+    "WITH touched AS ("
+    "INSERT INTO topic_versions (clinic_id, topic, version, changed_at) "
+    "SELECT :clinic_id, topic, 1, :now FROM unnest(CAST(:topics AS text[])) AS topic "
+    "ORDER BY topic ON CONFLICT (clinic_id, topic) DO UPDATE "
+    "SET version = topic_versions.version + 1, "
+    "changed_at = greatest(topic_versions.changed_at, excluded.changed_at) "
+    "RETURNING topic, version) "
+    "SELECT topic, version, pg_notify(:channel, topic || ':' || version) FROM touched"
+).bindparams(bindparam("now", type_=tables.Instant))
 
 
 def _bump(conn: Connection, clinic_id: str, topics: set[str], now: datetime) -> dict[str, int]:
+    """Give topics their next versions, in the order of their names; PostgreSQL tells of them."""
     if not topics:
         return {}
-    table = tables.topic_versions
-    is_sqlite = conn.dialect.name == "sqlite"
-    statement = (
-        (sqlite if is_sqlite else postgresql)
-        .insert(table)
-        .values(
-            [
-                {"clinic_id": clinic_id, "topic": topic, "version": 1, "changed_at": now}
-                for topic in sorted(topics)
-            ]
-        )
-    )
-    # The newest time that was ever stored is what the clock guard compares with.
-    newest = (func.max if is_sqlite else func.greatest)(
-        table.c.changed_at, statement.excluded.changed_at
-    )
-    statement = statement.on_conflict_do_update(
-        index_elements=["clinic_id", "topic"],
-        set_={"version": table.c.version + 1, "changed_at": newest},
-    )
-    rows = conn.execute(statement.returning(table.c.topic, table.c.version))
-    return {row.topic: row.version for row in rows}
+    known: dict[str, Any] = {"clinic_id": clinic_id, "now": now}
+    if conn.dialect.name == "sqlite":
+        return {
+            topic: quick(conn, _BUMP_SQLITE, {**known, "topic": topic})[0][0]
+            for topic in sorted(topics)
+        }
+    told = {**known, "topics": sorted(topics), "channel": channel(clinic_id)}
+    return {row.topic: row.version for row in conn.execute(_BUMP_POSTGRES, told)}
 
 
 def channel(clinic_id: str) -> str:
@@ -254,6 +306,17 @@ class Database(ABC):
     def close(self) -> None:
         """Finish what was accepted and let go of the database."""
 
+    def committed(
+        self, versions: dict[str, int], callbacks: Sequence[Callable[[], None]] = ()
+    ) -> None:
+        """Tell this process what a commit changed; what is safe stays so whoever fails to hear."""
+        told = [*callbacks, lambda: self.listener(versions)] if versions else callbacks
+        for tell in told:
+            try:
+                tell()
+            except Exception:
+                log.exception("after a commit")
+
 
 @dataclass(slots=True)
 class _Job(Generic[T]):
@@ -267,6 +330,8 @@ class SqliteDatabase(Database):
     def __init__(self, engine: Engine, clinic_id: str, clock: Clock) -> None:
         super().__init__(engine, clinic_id, clock)
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
+        self._closing = threading.Lock()
+        self._is_closed = False
         self._writer = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
         self._writer.start()
 
@@ -278,20 +343,25 @@ class SqliteDatabase(Database):
                     return fn(Reading(conn, self.clinic_id, self.clock.now()))
                 finally:
                     conn.exec_driver_sql("ROLLBACK")
-        except DBAPIError as error:
-            raise StorageUnavailable(str(error.orig)) from error
+        except (DBAPIError, NoConnection) as error:
+            raise _as_refusal(error) from error
 
     def write(self, fn: Callable[[Tx], T]) -> T:
         if threading.current_thread() is self._writer:
             raise RuntimeError("a transaction cannot wait for another one")
         job = _Job(fn)
-        self._jobs.put(job)
+        with self._closing:
+            if self._is_closed:
+                raise StorageUnavailable("the database is closed")
+            self._jobs.put(job)
         return job.future.result()
 
     def close(self) -> None:
-        if self._writer.is_alive():
-            self._jobs.put(None)
-            self._writer.join()
+        with self._closing:
+            if not self._is_closed:
+                self._is_closed = True
+                self._jobs.put(None)
+        self._writer.join()
         self.engine.dispose()
 
     def _run(self) -> None:
@@ -352,15 +422,12 @@ class SqliteDatabase(Database):
             if driver.in_transaction:
                 sql("ROLLBACK")
             raise
+        # Before the answers: whoever asks next must see what was changed.
+        self.committed(versions, [callback for tx in done for callback in tx.callbacks])
         for job, answer in answers:
             job.future.set_result(answer)
         for job, refusal in refusals:
             job.future.set_exception(_as_refusal(refusal))
-        for tx in done:
-            for callback in tx.callbacks:
-                callback()
-        if versions:
-            self.listener(versions)
 
 
 class PostgresDatabase(Database):
@@ -372,35 +439,25 @@ class PostgresDatabase(Database):
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._thread = threading.local()
 
     def read(self, fn: Callable[[Reading], T]) -> T:
         try:
             with self._reader.connect() as conn:
                 return fn(Reading(conn, self.clinic_id, self.clock.now()))
-        except DBAPIError as error:
-            raise StorageUnavailable(str(error.orig)) from error
+        except (DBAPIError, NoConnection) as error:
+            raise _as_refusal(error) from error
 
     def write(self, fn: Callable[[Tx], T]) -> T:
         try:
-            with self.engine.connect() as conn, conn.begin():
+            with self._one_write(), self.engine.connect() as conn, conn.begin():
                 tx = Tx(conn, self.clinic_id, self.clock.now())
                 result = fn(tx)
                 _insert_collected(conn, tables.events, tx.events)
                 _insert_collected(conn, tables.audit, tx.audits)
                 versions = _bump(conn, self.clinic_id, tx.topics, tx.now)
-                if versions:
-                    conn.execute(
-                        text(
-                            "SELECT pg_notify(:channel, topic) "
-                            "FROM unnest(CAST(:topics AS text[])) AS topic"
-                        ),
-                        {
-                            "channel": channel(self.clinic_id),
-                            "topics": [f"{topic}:{v}" for topic, v in versions.items()],
-                        },
-                    )
-        except DBAPIError as error:
-            raise StorageUnavailable(str(error.orig)) from error
+        except (DBAPIError, NoConnection) as error:
+            raise _as_refusal(error) from error
         self.committed(versions, tx.callbacks)
         return result
 
@@ -411,20 +468,24 @@ class PostgresDatabase(Database):
         The statement bumps its topics and notifies; the caller reports them to `committed`.
         """
         try:
-            with self._single.connect() as conn:
+            with self._one_write(), self._single.connect() as conn:
                 return fn(conn)
-        except DBAPIError as error:
-            raise StorageUnavailable(str(error.orig)) from error
-
-    def committed(self, versions: dict[str, int], callbacks: list[Callable[[], None]]) -> None:
-        """Tell this process what a commit changed."""
-        for callback in callbacks:
-            callback()
-        if versions:
-            self.listener(versions)
+        except (DBAPIError, NoConnection) as error:
+            raise _as_refusal(error) from error
 
     def close(self) -> None:
         self.engine.dispose()
+
+    @contextmanager
+    def _one_write(self) -> Iterator[None]:
+        """Refuse a transaction inside another one, as SQLite must: it could wait for itself."""
+        if getattr(self._thread, "is_writing", False):
+            raise RuntimeError("a transaction cannot wait for another one")
+        self._thread.is_writing = True
+        try:
+            yield
+        finally:
+            self._thread.is_writing = False
 
 
 def _as_refusal(error: BaseException) -> BaseException:
@@ -432,7 +493,7 @@ def _as_refusal(error: BaseException) -> BaseException:
         refusal = StorageUnavailable(str(error.orig))
         refusal.__cause__ = error
         return refusal
-    if isinstance(error, sqlite3.Error):
+    if isinstance(error, sqlite3.Error | NoConnection):
         refusal = StorageUnavailable(str(error))
         refusal.__cause__ = error
         return refusal

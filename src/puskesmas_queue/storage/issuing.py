@@ -6,6 +6,7 @@ round trip, unless a plugin formats numbers or the unit has a quota: then the nu
 refusal must be known in between.
 """
 
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -28,7 +29,14 @@ from puskesmas_queue.domain.tickets import (
     TicketState,
 )
 from puskesmas_queue.storage import tickets as rows
-from puskesmas_queue.storage.engine import Database, PostgresDatabase, Reading, Tx, channel
+from puskesmas_queue.storage.engine import (
+    Database,
+    PostgresDatabase,
+    Reading,
+    Tx,
+    channel,
+    quick,
+)
 from puskesmas_queue.storage.tables import Instant, Json
 
 
@@ -103,7 +111,7 @@ def issue(
             return _in_one_statement(db, new, actor)
         return db.write(lambda tx: _step_by_step(tx, new, actor, format_number))
     except StorageUnavailable as error:
-        if isinstance(error.__cause__, IntegrityError):
+        if isinstance(error.__cause__, IntegrityError | sqlite3.IntegrityError):
             raise DuplicateTicket from error
         raise
 
@@ -131,7 +139,7 @@ def pass_over(tx: Tx, new: NewTicket) -> None:
     counts = rows.day_values(tx, day, ("number",))
     sequence = counts.get(("number", prefix), 0) + 1
     while rows.by_number(tx, day, tickets.format_number(prefix, sequence)) is not None:
-        rows.count_up(tx, day, "number", prefix, None)
+        rows.count_up(tx, day, "number", prefix, sequence)
         sequence += 1
 
 
@@ -206,27 +214,22 @@ def _step_by_step(
     tx: Tx, new: NewTicket, actor: Actor, format_number: Callable[[str, int], str] | None
 ) -> Issued:
     parameters = _parameters(new, tx.clinic_id, actor)
-    if tx.dialect == "postgresql":
-        # Taking the key first makes a second request with it wait for this one.
-        is_new = tx.conn.execute(_TAKE_KEY, parameters).rowcount == 1
-        found = None if is_new else _repeat_of(tx, new)
-    else:
-        found = _repeat_of(tx, new)
+    # Taking the key first makes a second request with it wait for this one.
+    taken = quick(tx.conn, _TAKE_KEY[tx.dialect], parameters)
+    found = None if taken else _repeat_of(tx, new)
     if found is not None:
         return Issued(found, is_repeat=True)
+    ticket_id: int = taken[0][0]
     most = 2**31 - 1 if new.most_places is None else new.most_places
     if most < 1:
         raise QuotaFull(new.unit)
-    counts = {row.kind: row.value for row in tx.conn.execute(_COUNT, {**parameters, "most": most})}
+    counts: dict[str, int] = dict(map(tuple, quick(tx.conn, _COUNT, {**parameters, "most": most})))
     if "place" not in counts:
         raise QuotaFull(new.unit)
     sequence, in_unit = counts["number"], counts["unit"]
     number = (format_number or tickets.format_number)(new.prefix, sequence)
-    insert = _INSERT_SQLITE if tx.dialect == "sqlite" else _INSERT_POSTGRES
-    ticket_id = tx.conn.execute(
-        insert, {**parameters, "number": number, "sequence": sequence, "unit_sequence": in_unit}
-    ).scalar_one()
-    tx.conn.execute(_KEEP_KEY, {**parameters, "ticket_id": ticket_id})
+    drawn = {"id": ticket_id, "number": number, "sequence": sequence, "unit_sequence": in_unit}
+    quick(tx.conn, _INSERT, {**parameters, **drawn})
     tx.event(
         event_kind(new.lane),
         actor=actor,
@@ -263,7 +266,7 @@ def _in_one_statement(db: PostgresDatabase, new: NewTicket, actor: Actor) -> Iss
         if row is None:
             return None
         ticket = _ticket(new, row.id, row.number, row.sequence, row.unit_sequence)
-        db.committed({new.topic: row.version}, [])
+        db.committed({new.topic: row.version})
         return Issued(ticket, is_repeat=False)
 
     issued = db.write_single(run)
@@ -295,15 +298,18 @@ _FIND_KEY = text(
     "SELECT request_hash, ticket_id FROM idempotency_keys "
     "WHERE clinic_id = :clinic_id AND holder = :holder AND key = :key"
 )
-_TAKE_KEY = text(
-    f"INSERT INTO idempotency_keys ({_KEY_COLUMNS}) "
-    "VALUES (:clinic_id, :holder, :key, :request_hash, :now) ON CONFLICT DO NOTHING"
-).bindparams(bindparam("now", type_=Instant))
-_KEEP_KEY = text(
-    f"INSERT INTO idempotency_keys ({_KEY_COLUMNS}, ticket_id) "
-    "VALUES (:clinic_id, :holder, :key, :request_hash, :now, :ticket_id) "
-    "ON CONFLICT (clinic_id, holder, key) DO UPDATE SET ticket_id = excluded.ticket_id"
-).bindparams(bindparam("now", type_=Instant))
+_NEXT_ID = {
+    "sqlite": "coalesce(max(id), 0) + 1 FROM tickets WHERE clinic_id = :clinic_id",
+    "postgresql": "nextval(pg_get_serial_sequence('tickets', 'id'))",
+}
+_TAKE_KEY = {
+    dialect: text(
+        f"INSERT INTO idempotency_keys ({_KEY_COLUMNS}, ticket_id) "
+        f"SELECT :clinic_id, :holder, :key, :request_hash, :now, {next_id} "
+        "ON CONFLICT DO NOTHING RETURNING ticket_id"
+    ).bindparams(bindparam("now", type_=Instant))
+    for dialect, next_id in _NEXT_ID.items()
+}
 _COUNT = text(
     "INSERT INTO day_counts (clinic_id, service_date, kind, name, value) VALUES "
     "(:clinic_id, :service_date, 'place', :unit, 1), "
@@ -314,18 +320,10 @@ _COUNT = text(
     "WHERE day_counts.kind <> 'place' OR day_counts.value < :most "
     "RETURNING kind, value"
 ).bindparams(bindparam("service_date", type_=Date))
-_INSERT_SQLITE = text(
+_INSERT = text(
     f"INSERT INTO tickets ({_TICKET_COLUMNS}) "
-    "SELECT :clinic_id, new.id, :service_date, :number, :prefix, :sequence, :unit, "
-    f":unit_sequence, {_TICKET_VALUES}, new.id * {TIE_STEP}, {_TICKET_END} FROM "
-    "(SELECT coalesce(max(id), 0) + 1 AS id FROM tickets WHERE clinic_id = :clinic_id) AS new "
-    "RETURNING id"
-).bindparams(*_TYPED, _ESTIMATED)
-_INSERT_POSTGRES = text(
-    f"INSERT INTO tickets ({_TICKET_COLUMNS}) "
-    "SELECT :clinic_id, new.id, :service_date, :number, :prefix, :sequence, :unit, "
-    f":unit_sequence, {_TICKET_VALUES}, new.id * {TIE_STEP}, {_TICKET_END} FROM "
-    "(SELECT nextval(pg_get_serial_sequence('tickets', 'id')) AS id) AS new RETURNING id"
+    "VALUES (:clinic_id, :id, :service_date, :number, :prefix, :sequence, :unit, "
+    f":unit_sequence, {_TICKET_VALUES}, :id * {TIE_STEP}, {_TICKET_END})"
 ).bindparams(*_TYPED, _ESTIMATED)
 _UP = (
     "ON CONFLICT (clinic_id, service_date, kind, name) "

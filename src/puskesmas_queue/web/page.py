@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -163,15 +163,8 @@ def local_path(text: str | None) -> str | None:
     """
     if not text or len(text) > MAX_NEXT or not text.startswith("/"):
         return None
-    if text.startswith("//") or "\\" in text or not text.isprintable() or " " in text:
-        return None
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return None
-    if parts.scheme or parts.netloc or not parts.path.startswith("/") or "//" in parts.path[:2]:
-        return None
-    return text
+    is_foreign = text.startswith("//") or "\\" in text or " " in text
+    return None if is_foreign or not text.isprintable() else text
 
 
 def _texts(values: Mapping[str, str]) -> dict[str, str]:

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -33,11 +33,12 @@ from puskesmas_queue.services import accounts, sessions
 from puskesmas_queue.web.errors import error_response
 from puskesmas_queue.web.page import Page, local_path
 from puskesmas_queue.web.security import facts_of
+from puskesmas_queue.web.threads import Threads
 
 MAX_FIELDS = 200
 WITHOUT_SESSION = frozenset({Permission.KIOSK, Permission.DISPLAY})
 """Screens of the hall act as devices: whoever is logged in there, nothing is looked up."""
-FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
+PLAIN_FORM = "application/x-www-form-urlencoded"
 
 Handler = Callable[[Page], Response]
 LiveHandler = Callable[[Page], Awaitable[Response]]
@@ -91,7 +92,7 @@ def route(
 
     async def endpoint(request: Request) -> Response:
         form, document = await _read_body(request)
-        return await run_in_threadpool(
+        return await _threads(request).run(
             _answer, request, form, document, handler, permission, extends
         )
 
@@ -121,7 +122,7 @@ def live_route(
     """
 
     async def endpoint(request: Request) -> Response:
-        opened = await run_in_threadpool(_open_live, request, permission, needs)
+        opened = await _threads(request).run(_open_live, request, permission, needs)
         return opened if isinstance(opened, Response) else await handler(opened)
 
     return DeclaredRoute(
@@ -158,6 +159,14 @@ def _declarations(routes: Iterable[BaseRoute], prefix: str) -> Iterator[Declarat
             yield from _declarations(one.routes, path)
         else:
             yield Declaration(path, (), None)
+
+
+def _threads(request: Request) -> Threads:
+    state = request.app.state
+    if not hasattr(state, "threads"):
+        state.threads = Threads()
+    threads: Threads = state.threads
+    return threads
 
 
 def _answer(
@@ -243,7 +252,13 @@ async def _read_body(request: Request) -> tuple[dict[str, str], dict[str, Any]]:
     if request.method in ("GET", "HEAD"):
         return {}, {}
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind in FORM_TYPES:
+    if kind == PLAIN_FORM:
+        body = (await request.body()).decode("latin-1")
+        try:
+            return dict(parse_qsl(body, keep_blank_values=True, max_num_fields=MAX_FIELDS)), {}
+        except ValueError:
+            raise HTTPException(400) from None
+    if kind == "multipart/form-data":
         async with request.form(max_files=0, max_fields=MAX_FIELDS) as form:
             fields = {
                 key: value for key, value in form.items() if not isinstance(value, UploadFile)

@@ -11,7 +11,7 @@ from puskesmas_queue.clock import ShiftedClock
 from puskesmas_queue.domain.access import Actor, Permission
 from puskesmas_queue.domain.errors import InvalidRequest
 from puskesmas_queue.domain.tickets import Lane
-from puskesmas_queue.services import day, demo_lists, tickets
+from puskesmas_queue.services import day, demo_lists, sessions, tickets
 from puskesmas_queue.services.line import all_units
 from puskesmas_queue.simulators.arrivals import dice, draw_request
 from puskesmas_queue.web.page import Page
@@ -54,10 +54,13 @@ def move_clock(page: Page) -> Response:
     at, advance_s = page.form.get("at"), page.form.get("advance_s")
     if (at is None) == (advance_s is None):
         raise InvalidRequest("give at or advance_s")
+    before = page.clinic.clock.now()
     if at is not None:
         state.clock.move_to(_instant(page, at))
     else:
         state.clock.advance(timedelta(seconds=_number(advance_s or "", MAX_ADVANCE_S)))
+    # Moving the clock is no idle time: nobody is logged out by it.
+    sessions.shift_sessions(page.clinic, page.clinic.clock.now() - before)
     if page.form.get("rebase", "true") != "false":
         day.confirm_clock(page.clinic, page.actor)
     return _answer(page, {"now": page.clinic.clock.now().isoformat()})

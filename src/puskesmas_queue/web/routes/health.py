@@ -8,6 +8,14 @@ from puskesmas_queue.services.line import all_units, forecast
 from puskesmas_queue.web.page import Page
 from puskesmas_queue.web.routing import route
 
+THEME = """\
+:root {{
+  --brand: {colour};
+  --brand-strong: color-mix(in srgb, {colour} 80%, black);
+  --soft: color-mix(in srgb, {colour} 12%, white);
+}}
+"""
+
 
 def healthz(page: Page) -> Response:
     """Say that the process answers."""
@@ -34,7 +42,7 @@ def readyz(page: Page) -> Response:
 def theme(page: Page) -> Response:
     """Serve the clinic's accent colour as a style sheet, since nothing may stand inline."""
     colour = page.clinic.settings.get("clinic.accent_colour")
-    css = f":root {{ --brand: {colour}; }}\n" if colour else ""
+    css = THEME.format(colour=colour) if colour else ""
     return Response(css, media_type="text/css")
 
 

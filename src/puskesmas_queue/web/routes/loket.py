@@ -6,7 +6,6 @@ it the whole page again. A refusal comes as the same page with the reason on top
 error page: what was on the screen stays there.
 """
 
-import secrets
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import TypeVar
@@ -26,42 +25,47 @@ from puskesmas_queue.domain.tickets import (
     Lane,
     PaymentType,
     PriorityReason,
-    Ticket,
     TicketRequest,
 )
 from puskesmas_queue.services import calling, counters, tickets
 from puskesmas_queue.services import day as day_service
-from puskesmas_queue.services.line import CounterLine, LineTicket, LineView, known_zone, line_view
-from puskesmas_queue.web.errors import Message, error_text, status_of
+from puskesmas_queue.web.errors import error_text, status_of
 from puskesmas_queue.web.page import Page
-from puskesmas_queue.web.routes.display import clock_context, live_topic
+from puskesmas_queue.web.routes.loket_page import (
+    MAX_ID_FIGURES,
+    desk,
+    number_of,
+    session_of,
+    side,
+    side_or_page,
+    whole_page,
+)
 from puskesmas_queue.web.routing import route
 
 T = TypeVar("T")
 MAX_REASON = 200
-MAX_ID_FIGURES = 18
 
 
 def show(page: Page) -> Response:
     """Show the counter where this session works, or ask which one it shall be."""
-    return _page(page)
+    return whole_page(page)
 
 
 def current(page: Page) -> Response:
     """Show the ticket of this counter alone; asked for when it changed elsewhere."""
-    return _desk(page)
+    return desk(page)
 
 
-def side(page: Page) -> Response:
+def side_alone(page: Page) -> Response:
     """Show the right column without a chosen ticket."""
-    return _side(page)
+    return side(page)
 
 
 def chosen(page: Page) -> Response:
     """Show one ticket of the list with what can be changed about it."""
     if not page.is_htmx:
         return page.redirect("/loket", ticket=page.path["id"])
-    return _side(page, ticket_id=_ticket_id(page))
+    return side(page, ticket_id=_ticket_id(page))
 
 
 # --- the counter -----------------------------------------------------------------------------
@@ -74,18 +78,18 @@ def open_counter(page: Page) -> Response:
         raise InvalidRequest("a counter is named by its number")
     number = int(text)
     return _move(
-        page, lambda: counters.open_counter(page.clinic, number, _session(page), page.actor)
+        page, lambda: counters.open_counter(page.clinic, number, session_of(page), page.actor)
     )
 
 
 def pause_counter(page: Page) -> Response:
     """Stop calling for a while; a called ticket goes back to the line."""
-    return _move(page, lambda: counters.pause_counter(page.clinic, _session(page), page.actor))
+    return _move(page, lambda: counters.pause_counter(page.clinic, session_of(page), page.actor))
 
 
 def close_counter(page: Page) -> Response:
     """Leave the counter; where to work next is asked then."""
-    return _move(page, lambda: counters.close_counter(page.clinic, _session(page), page.actor))
+    return _move(page, lambda: counters.close_counter(page.clinic, session_of(page), page.actor))
 
 
 def confirm_clock(page: Page) -> Response:
@@ -98,7 +102,7 @@ def confirm_clock(page: Page) -> Response:
 
 def call_next(page: Page) -> Response:
     """Call whoever is next."""
-    counter = _number(page)
+    counter = number_of(page)
     if counter is None:
         return page.redirect("/loket", full=True)
     try:
@@ -113,7 +117,7 @@ def call_next(page: Page) -> Response:
         page.gettext("Tidak ada antrean"),
         page.gettext("Belum ada nomor yang menunggu untuk loket ini."),
     )
-    return _desk(page, notice=notice) if page.is_htmx else _page(page, notice=notice)
+    return desk(page, notice=notice) if page.is_htmx else whole_page(page, notice=notice)
 
 
 def recall(page: Page) -> Response:
@@ -123,7 +127,7 @@ def recall(page: Page) -> Response:
 
 def serve(page: Page) -> Response:
     """Begin with a patient who came, or go on with one who was held."""
-    counter = _number(page)
+    counter = number_of(page)
     if counter is None:
         return page.redirect("/loket", full=True)
     return _act(page, lambda: calling.serve(page.clinic, _ticket_id(page), page.actor, counter))
@@ -187,10 +191,10 @@ def issue(page: Page) -> Response:
     except QueueError as error:
         text = error_text(page, error)
         is_full = isinstance(error, QuotaFull) or bool(page.form.get("exceed_reason"))
-        return _side_or_page(
+        return side_or_page(
             page, status=_status(error), side_error=text, is_full=is_full, form=page.form
         )
-    return _side_or_page(page, issued=ticket)
+    return side_or_page(page, issued=ticket)
 
 
 # --- answers ---------------------------------------------------------------------------------
@@ -219,12 +223,12 @@ def _move(page: Page, step: Callable[[], object]) -> Response:
 
 
 def _done(page: Page) -> Response:
-    return _desk(page) if page.is_htmx else page.redirect("/loket")
+    return desk(page) if page.is_htmx else page.redirect("/loket")
 
 
 def _refused(page: Page, error: QueueError) -> Response:
     text = error_text(page, error)
-    answer = _desk if page.is_htmx else _page
+    answer = desk if page.is_htmx else whole_page
     return answer(page, error=text, status=_status(error))
 
 
@@ -234,129 +238,7 @@ def _status(error: QueueError) -> int:
     return status if status < HTTPStatus.INTERNAL_SERVER_ERROR else HTTPStatus.CONFLICT
 
 
-def _desk(
-    page: Page,
-    *,
-    error: Message | None = None,
-    notice: Message | None = None,
-    status: int = 200,
-) -> Response:
-    """Answer with the centre of the page."""
-    line, counter = _seen(page)
-    if counter is None:
-        # Closed elsewhere, or the session's counter was given up: the page asks anew.
-        return page.redirect("/loket", full=True)
-    return page.fragment(
-        "loket/current.html", status=status, line=line, counter=counter, error=error, notice=notice
-    )
-
-
-def _side(
-    page: Page,
-    *,
-    ticket_id: int | None = None,
-    issued: Ticket | None = None,
-    side_error: Message | None = None,
-    is_full: bool = False,
-    form: dict[str, str] | None = None,
-    status: int = 200,
-) -> Response:
-    """Answer with the right column."""
-    line, _ = _seen(page)
-    return page.fragment(
-        "loket/side.html",
-        status=status,
-        line=line,
-        key=secrets.token_urlsafe(16),
-        chosen=_find(line, ticket_id),
-        issued=issued,
-        side_error=side_error,
-        is_full=is_full,
-        form=form or {},
-    )
-
-
-def _side_or_page(
-    page: Page,
-    *,
-    issued: Ticket | None = None,
-    side_error: Message | None = None,
-    is_full: bool = False,
-    form: dict[str, str] | None = None,
-    status: int = 200,
-) -> Response:
-    answer = _side if page.is_htmx else _page
-    return answer(
-        page, issued=issued, side_error=side_error, is_full=is_full, form=form, status=status
-    )
-
-
-def _page(
-    page: Page,
-    *,
-    error: Message | None = None,
-    notice: Message | None = None,
-    issued: Ticket | None = None,
-    side_error: Message | None = None,
-    is_full: bool = False,
-    form: dict[str, str] | None = None,
-    status: int = 200,
-) -> Response:
-    """Answer with the whole page."""
-    line, counter = _seen(page)
-    if counter is None:
-        return page.render(
-            "loket/choose.html", status=status, line=line, error=error, **clock_context(page)
-        )
-    wanted = page.query.get("ticket", "")
-    is_id = wanted.isascii() and wanted.isdigit() and len(wanted) <= MAX_ID_FIGURES
-    ticket_id = int(wanted) if is_id else None
-    return page.render(
-        "loket/index.html",
-        status=status,
-        line=line,
-        topic=live_topic("counter", line.zone, page.lang),
-        counter=counter,
-        key=secrets.token_urlsafe(16),
-        chosen=_find(line, ticket_id),
-        error=error,
-        notice=notice,
-        issued=issued,
-        side_error=side_error,
-        is_full=is_full,
-        form=form or {},
-        **clock_context(page),
-    )
-
-
 # --- reading the request ---------------------------------------------------------------------
-
-
-def _session(page: Page) -> str:
-    assert page.principal is not None  # the permission asks for a login
-    return page.principal.session_hash
-
-
-def _number(page: Page) -> int | None:
-    """Number of the counter that this session works at."""
-    mine = counters.counter_of(page.clinic, _session(page))
-    return None if mine is None else mine.number
-
-
-def _seen(page: Page) -> tuple[LineView, CounterLine | None]:
-    """Read the line with this session's counter in it: one reading, so that both agree."""
-    mine = counters.counter_of(page.clinic, _session(page))
-    zone = known_zone(page.clinic, page.query.get("zone")) if mine is None else mine.zone
-    line = line_view(page.clinic, zone)
-    if mine is None:
-        return line, None
-    return line, next((one for one in line.counters if one.number == mine.number), None)
-
-
-def _find(line: LineView, ticket_id: int | None) -> LineTicket | None:
-    at_counters = [counter.ticket for counter in line.counters if counter.ticket is not None]
-    groups = (line.priority, line.general, line.held, line.skipped, at_counters)
-    return next((one for group in groups for one in group if one.id == ticket_id), None)
 
 
 def _ticket_id(page: Page) -> int:
@@ -406,8 +288,8 @@ _STEPS: dict[str, Callable[[Page], Response]] = {
 }
 routes = [
     route("/loket", show, permission=Permission.CALL),
-    route("/loket/current", current, permission=Permission.CALL),
-    route("/loket/side", side, permission=Permission.CALL),
+    route("/loket/current", current, permission=Permission.CALL, extends=False),
+    route("/loket/side", side_alone, permission=Permission.CALL),
     route("/loket/open", open_counter, methods=_POST, permission=Permission.CALL),
     route("/loket/pause", pause_counter, methods=_POST, permission=Permission.CALL),
     route("/loket/close", close_counter, methods=_POST, permission=Permission.CALL),

@@ -63,7 +63,9 @@ function askAgain() {
   }
   const { verb, path, values } = pending;
   const source = path === home ? start : thisPage();
-  window.htmx.ajax(verb.toUpperCase(), path, { source, values, target: body, swap: "innerHTML" });
+  const where = { source, values, target: body, swap: "innerHTML" };
+  // A failure is told by htmx's events, like that of any other request.
+  window.htmx.ajax(verb.toUpperCase(), path, where).catch(() => {});
 }
 
 document.addEventListener("htmx:beforeRequest", () => {

@@ -1,0 +1,91 @@
+"""A hall to act in: the kiosk, the counters and the TV of a running demo."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from playwright.sync_api import Page, expect
+
+from support.chromium import Pages
+from support.server import Server
+
+UNITS = {"umum": "Poli Umum", "gigi": "Poli Gigi"}
+
+
+@dataclass
+class Hall:
+    """What a tester does, by name."""
+
+    server: Server
+    pages: Pages
+
+    def demo(self, path: str, **values: Any) -> dict[str, Any]:
+        """Use a route of the demo as a program would."""
+        answer = httpx.post(f"{self.server.url}/demo/{path}", json=values, timeout=10)
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def advance(self, seconds: float) -> None:
+        """Move the clinic's clock on."""
+        self.demo("clock", advance_s=seconds)
+
+    def at(self, time: str) -> None:
+        """Let it be a time of the clinic's day, `07:00`."""
+        now = httpx.post(f"{self.server.url}/demo/clock", json={"advance_s": 0}, timeout=10).json()[
+            "now"
+        ]
+        self.demo("clock", at=f"{now[:10]}T{time}:00+07:00")
+
+    def arrive(self, lane: str, count: int = 1, unit: str = "umum") -> list[str]:
+        """Let people take numbers."""
+        numbers: list[str] = self.demo("arrivals", count=count, lane=lane, unit=unit)["numbers"]
+        return numbers
+
+    def announced(self) -> list[dict[str, Any]]:
+        """List what was announced, newest first."""
+        found: list[dict[str, Any]] = httpx.get(f"{self.server.url}/demo/announced").json()[
+            "announced"
+        ]
+        return found
+
+    def kiosk(self, **options: Any) -> Page:
+        """Open a kiosk, portrait."""
+        return self.pages.open(self.server.pages["kiosk"], width=1080, height=1920, **options)
+
+    def tv(self) -> Page:
+        """Open the TV and wait until it is live."""
+        page = self.pages.open(self.server.pages["display"], width=1920, height=1080)
+        expect(page.locator(".tv-head")).to_be_visible()
+        return page
+
+    def counter(self, number: int, username: str) -> Page:
+        """Log in and open a counter."""
+        page = self.pages.open(self.server.pages["loket"])
+        login = next(row for row in self.server.told["logins"] if row["username"] == username)
+        page.fill("[name=username]", login["username"])
+        page.fill("[name=password]", login["password"])
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name=f"Buka loket {number}").click()
+        expect(page.locator("body[data-counter]")).to_have_attribute("data-counter", str(number))
+        # The page's scripts have run then: keys are heard.
+        page.wait_for_load_state("load")
+        return page
+
+
+def take(page: Page, lane: str, payment: str, unit: str) -> str:
+    """Answer the kiosk's questions and return the number; `lane` may name a reason."""
+    page.locator('a[href*="/kiosk/new"]').first.click()
+    page.get_by_role("link", name=re.compile("Prioritas" if lane != "umum" else "umum")).click()
+    if lane != "umum":
+        page.locator(f'a[href*="reason={lane}"]').click()
+    page.locator(f'a[href*="payment={payment}"]').click()
+    page.get_by_role("button", name=re.compile(UNITS[unit])).click()
+    page.wait_for_url("**/kiosk/ticket/*")
+    return page.locator(".k-result-number").inner_text()
+
+
+def called(page: Page) -> str:
+    """Return the number in the centre of a counter page."""
+    return page.locator("#lk-desk article .number").first.inner_text()

@@ -1,0 +1,54 @@
+"""`demo`: what it promises on its first line, and that it is there."""
+
+import json
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx2 as httpx
+
+from support.server import running
+
+WIB = ZoneInfo("Asia/Jakarta")
+
+
+def test_the_first_line_says_where_everything_is(server):
+    told = server.told
+
+    assert set(told) == {"url", "pages", "logins", "simulators", "config", "dir"}
+    assert set(told["pages"]) == {"kiosk", "display", "loket", "dashboard", "demo"}
+    assert {"admin", "petugas_loket"} <= {login["role"] for login in told["logins"]}
+    for name, page in told["pages"].items():
+        answer = httpx.get(page)
+        needs_login = name in ("loket", "dashboard")
+        assert answer.status_code == (303 if needs_login else 200), name
+
+
+def test_its_clock_starts_at_half_past_seven(server):
+    now = datetime.fromtimestamp(beat(f"{server.url}/live/display-main")["now"] / 1000, WIB)
+
+    assert now.strftime("%H:%M") in ("07:30", "07:31")
+    assert now.date() == datetime.now(WIB).date()
+
+
+def test_the_same_folder_goes_on(tmp_path):
+    command = ("demo", "--port", 0, "--json", "--dir", tmp_path / "demo")
+    with running(*command, folder=tmp_path) as first:
+        logins = first.told["logins"]
+
+    with running(*command, folder=tmp_path) as second:
+        assert second.told["logins"] == logins
+
+
+def test_a_folder_with_something_else_is_refused(run, refused, clinic_folder):
+    refused(run("demo", "--port", 0, "--dir", clinic_folder), "no demo")
+
+
+def beat(url: str) -> dict[str, Any]:
+    """Return the first beat of a live stream."""
+    with httpx.stream("GET", url, timeout=10) as stream:
+        lines = stream.iter_lines()
+        for line in lines:
+            if line == "event: beat":
+                return json.loads(next(lines).removeprefix("data: "))
+    raise AssertionError("the stream ended")

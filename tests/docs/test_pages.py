@@ -1,0 +1,155 @@
+"""The documentation says what is."""
+
+import inspect
+import re
+import runpy
+from dataclasses import fields
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from click import Group
+from click.testing import CliRunner
+
+from puskesmas_queue.cli import main
+from puskesmas_queue.cli.root import COMMANDS
+from puskesmas_queue.domain.announcements import Announcement, Call
+from puskesmas_queue.domain.line import Head, LaneChoice, LineHeads, Ratio, RatioState
+from puskesmas_queue.domain.tickets import Lane
+from puskesmas_queue.hookspecs import DecisionHooks
+from puskesmas_queue.plugin_host.manager import make_manager
+from puskesmas_queue.settings import SECTIONS
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PAGES = [*ROOT.glob("*.md"), *DOCS.rglob("*.md")]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", text).lower().replace(" ", "-") for text in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        found = (page.parent / name).resolve() if name else page
+        assert found.exists(), target
+        assert not anchor or anchor in anchors(found), target
+
+
+def test_readme_commands_are_what_ci_runs():
+    readme = (ROOT / "README.md").read_text()
+    demo, test = re.findall(r"^python3 -m venv .*$", readme, re.MULTILINE)
+
+    assert demo.endswith("puskesmas-queue demo")
+    assert (ROOT / ".ci/run").read_text().strip().splitlines()[-1] == test
+    for name in re.findall(r"requirements[-a-z]*\.txt|scripts/\w+\.py", demo + test):
+        assert (ROOT / name).exists()
+
+
+def test_every_command_is_described():
+    row = r"^\| `([a-z ]+?)(?: \[?[A-Z].*?)?` \|"
+    listed = set(re.findall(row, page("commands"), re.MULTILINE))
+
+    commands = set()
+    for name in COMMANDS:
+        command = main.get_command(None, name)
+        below = list(command.commands) if isinstance(command, Group) else []
+        commands.update(f"{name} {one}" for one in below)
+        if not below:
+            commands.add(name)
+    assert listed == commands
+
+
+@pytest.mark.parametrize("name", ["demo", "init", "serve"])
+def test_every_option_is_described(name):
+    row = next(line for line in page("commands").splitlines() if line.startswith(f"| `{name}"))
+    help_text = CliRunner().invoke(main, [name, "--help"]).output
+
+    options = set(re.findall(r"--[a-z-]+", help_text)) - {"--help", "--config"}
+    assert {option for option in options if f"`{option}" not in row} == set()
+
+
+def test_settings_page_equals_the_registry():
+    written = runpy.run_path(str(ROOT / "scripts/write_settings_page.py"))["page"]()
+
+    assert page("settings") == written, "run scripts/write_settings_page.py"
+
+
+def test_settings_of_the_file_are_described():
+    rows = re.findall(r"^\| `(\w+\.\w+)` \|", page("install"), re.MULTILINE)
+
+    assert rows == [f"{name}.{one.name}" for name, kind in SECTIONS.items() for one in fields(kind)]
+
+
+def test_every_decision_is_listed():
+    records = sorted(path.name for path in (DOCS / "decisions").glob("[0-9]*.md"))
+
+    assert re.findall(r"\]\((\d{4}-[^)]+)\)", page("decisions/index")) == records
+
+
+# Hooks
+
+
+def signature(name: str) -> str:
+    """Write a hook's signature as the page's heading does."""
+    hook = getattr(DecisionHooks, name)
+    text = str(inspect.signature(hook, eval_str=False)).replace("(self, ", "(")
+    return re.sub(r"\b(?:\w+\.)+(\w+)", r"\1", f"{name}{text}").replace("'", "")
+
+
+HOOKS = [name for name, one in vars(DecisionHooks).items() if callable(one)]
+
+
+def test_hook_headings_are_the_exact_signatures():
+    headings = re.findall(r"^### `(.+)`$", page("hooks"), re.MULTILINE)
+
+    assert headings == [signature(name) for name in HOOKS]
+
+
+def examples() -> dict[str, dict]:
+    """Run every example of the page and return its names, by hook."""
+    found = {}
+    for code in re.findall(r"```python\n(.*?)```", page("hooks"), re.DOTALL):
+        names: dict = {}
+        exec(compile(code, "docs/hooks.md", "exec"), names)
+        hook = next(name for name in HOOKS if name in names)
+        found[hook] = names
+    return found
+
+
+@pytest.fixture(scope="module")
+def hooks():
+    """The hook callers, with every example of the page registered."""
+    plugins = [(name, SimpleNamespace(**names)) for name, names in examples().items()]
+    return make_manager([], plugins).hook
+
+
+def test_every_hook_has_an_example():
+    assert list(examples()) == HOOKS
+
+
+def test_examples_answer(hooks):
+    now = int(datetime(2026, 2, 26, tzinfo=UTC).timestamp() * 1_000_000)
+    heads = LineHeads(Head(now, 0), Head(now - 3_600_000_000, 0), Ratio("full"), RatioState())
+
+    number = hooks.format_ticket_number(
+        prefix="A", sequence=7, service_date=date(2026, 2, 26), ctx=None
+    )
+    assert number == "A0007"
+    assert hooks.choose_lane(heads=heads, ctx=None) == LaneChoice(Lane.GENERAL, RatioState())
+    wait = hooks.estimate_wait(people_ahead=2, service_s=[60, 90], open_counters=1, ctx=None)
+    assert wait == timedelta(seconds=180)
+    said = hooks.format_announcement(call=Call("P-003", "P", 3, 2, "id"), ctx=None)
+    assert said == Announcement("Nomor P, nol nol tiga.", "Silakan ke meja B.")
+
+
+def page(name: str) -> str:
+    """Read a page of the documentation."""
+    return (DOCS / f"{name}.md").read_text()

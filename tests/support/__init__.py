@@ -1,0 +1,1 @@
+"""What tests lean on: a private PostgreSQL, a browser, the real server."""
