@@ -27,6 +27,9 @@ from puskesmas_queue.storage.units import Unit, Zone
 FORECAST_AGE_S = 0.5
 """While tickets pour in, the estimate printed on one may be so old; it is rounded to 5 minutes."""
 
+FEWEST_MEASURED = 5
+"""Fewer measured service times than this are filled up with setting `queue.avg_service_minutes`."""
+
 
 @dataclass(frozen=True, slots=True)
 class LineTicket:
@@ -293,9 +296,14 @@ def _counter_opens(clinic: Clinic) -> str | None:
 
 
 def service_sample(clinic: Clinic, measured: Sequence[float]) -> tuple[float, ...]:
-    """Return measured service times, or the setting's where there are none yet."""
+    """
+    Return measured service times, seconds.
+
+    The day's first few are filled up with the setting's, so that one patient who left after a
+    minute does not promise the hall a minute each.
+    """
     preset = clinic.settings.get("queue.avg_service_minutes") * 60.0
-    return tuple(measured) or (preset,)
+    return (*measured, *[preset] * (FEWEST_MEASURED - len(measured)))
 
 
 def _forecast(clinic: Clinic, tx: Reading, zone: str) -> Forecast:
