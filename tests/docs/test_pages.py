@@ -153,3 +153,16 @@ def test_examples_answer(hooks):
 def page(name: str) -> str:
     """Read a page of the documentation."""
     return (DOCS / f"{name}.md").read_text()
+
+
+def test_tests_named_in_the_security_page_exist():
+    """The checklist names no test that is not there."""
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(test_\w+)`", page))
+    written = {
+        name
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", file.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert named
+    assert named <= written
