@@ -3,6 +3,7 @@
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from puskesmas_queue.domain.days import ClockFault, ClockReading, clock_fault
 
@@ -38,6 +39,41 @@ class ShiftedClock(SystemClock):
     def advance(self, by: timedelta) -> None:
         """Move the wall clock."""
         self._shift += by
+
+
+class KeptClock(ShiftedClock):
+    """
+    A moved clock that keeps in a file how far it was moved: the demo's.
+
+    A command beside the demo reads it with `kept_clock`. With the machine's time it would store
+    times that are hours ahead of the demo's, and the clock guard would stop the kiosk.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def move_to(self, at: datetime) -> None:
+        super().move_to(at)
+        self._keep()
+
+    def advance(self, by: timedelta) -> None:
+        super().advance(by)
+        self._keep()
+
+    def _keep(self) -> None:
+        self._path.write_text(f"{self._shift.total_seconds()}\n", encoding="ascii")
+
+
+def kept_clock(path: Path) -> SystemClock:
+    """Return the clock that a demo keeps there, the machine's where there is none."""
+    try:
+        shift = timedelta(seconds=float(path.read_text(encoding="ascii")))
+    except (OSError, ValueError):
+        return SystemClock()
+    clock = ShiftedClock()
+    clock.advance(shift)
+    return clock
 
 
 class ClockGuard:

@@ -22,6 +22,7 @@ CONFIG_NAME = "puskesmas.toml"
 CONFIG_VARIABLE = "PUSKESMAS_CONFIG"
 OVERRIDE_PREFIX = "PUSKESMAS__"
 DEFAULT_DATABASE = "sqlite:///data/puskesmas.db"
+LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +188,8 @@ def absolute_url(url: str, folder: Path) -> str:
 
 def without_password(url: str) -> str:
     """Show an address without what follows the colon of its user."""
-    return re.sub(r"(://[^/@:]*):[^/]*@", r"\1:***@", url)
+    url = re.sub(r"(://[^/@:]*):.*@", r"\1:***@", url)
+    return re.sub(r"(?i)(password=)[^&]*", r"\1***", url)
 
 
 def _overrides(environ: Mapping[str, str]) -> list[tuple[str, str, str]]:
@@ -272,6 +274,8 @@ def _check(config: Config) -> None:
         raise SetupError("clinic.id must be 1 to 40 small letters, digits and hyphens")
     if not clinic.name:
         raise SetupError("clinic.name is empty")
+    if len(clinic.name) > LONGEST_NAME or not clinic.name.isprintable():
+        raise SetupError(f"clinic.name must be one line of up to {LONGEST_NAME} characters")
     if clinic.zone not in ZONES:
         raise SetupError(f'clinic.zone cannot be "{clinic.zone}": expected {", ".join(ZONES)}')
     if not 0 <= server.port <= 65535:

@@ -1,13 +1,14 @@
 """`demo`: what it promises on its first line, and that it is there."""
 
 import json
+import time
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx2 as httpx
 
-from support.server import running
+from support.server import run_command, running
 
 WIB = ZoneInfo("Asia/Jakarta")
 
@@ -38,6 +39,21 @@ def test_the_same_folder_goes_on(tmp_path):
 
     with running(*command, folder=tmp_path) as second:
         assert second.told["logins"] == logins
+
+
+def test_a_setting_changed_beside_it_stops_nothing(server):
+    """The command has the demo's time: the clock guard sees nothing from the future."""
+    moved = {"at": "2026-02-26T08:00:00"}
+    assert httpx.post(f"{server.url}/demo/clock", json=moved).is_success
+    done = run_command("settings", "set", "display.voice", "false", "--config", server.told["config"])
+    assert done.returncode == 0, done.stderr
+
+    deadline = time.monotonic() + 5
+    while 'data-voice="0"' not in httpx.get(server.told["pages"]["display"]).text:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert httpx.get(f"{server.url}/readyz").json() == {"ready": True, "why": None}
+    assert httpx.post(f"{server.url}/demo/arrivals", json={"count": 1}).is_success
 
 
 def test_a_folder_with_something_else_is_refused(run, refused, clinic_folder):

@@ -15,6 +15,7 @@ from puskesmas_queue.domain.tickets import Lane, PaymentType, PriorityReason, Ti
 from puskesmas_queue.services import counters
 from puskesmas_queue.services.tickets import issue_ticket
 from puskesmas_queue.storage import tables
+from puskesmas_queue.storage.engine import Tx
 
 KIOSK = Actor("device", name="kiosk", device="k" * 22, address="192.168.1.30")
 STAFF = Actor("user", 7, "Budi", "s" * 22, "192.168.1.20", "Firefox", Role.PETUGAS_LOKET)
@@ -73,7 +74,16 @@ def session(number: int) -> str:
 def add_counters(clinic: Clinic, *numbers: int) -> None:
     """Put more counters into the hall."""
     rows = [{"clinic_id": clinic.id, "number": number, "zone": "main"} for number in numbers]
-    clinic.db.write(lambda tx: tx.conn.execute(tables.counters.insert(), rows) and None)
+    execute(clinic, tables.counters.insert(), rows)
+
+
+def execute(clinic: Clinic, statement: Any, *parameters: Any) -> None:
+    """Run a statement of the test's own in a transaction."""
+
+    def run(tx: Tx) -> None:
+        tx.conn.execute(statement, *parameters)
+
+    clinic.db.write(run)
 
 
 def rows_of(clinic: Clinic, table: Any) -> list[Any]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 CONFIG_KEY = "puskesmas_queue.config"
+DEMO_CLOCK_NAME = "demo-clock"
+"""File in a demo's folder that says how far its clock was moved."""
 
 
 def config_option(command: F) -> F:
@@ -54,10 +56,11 @@ def the_clinic() -> Iterator["Clinic"]:
     """Open the configured clinic beside a running server, or without one."""
     from puskesmas_queue.cli.database import refuse_wrong_schema
     from puskesmas_queue.clinic import open_clinic
+    from puskesmas_queue.clock import kept_clock
 
     config = read_config()
     refuse_wrong_schema(config)
-    clinic = open_clinic(config)
+    clinic = open_clinic(config, kept_clock(config.folder / DEMO_CLOCK_NAME))
     try:
         yield clinic
     finally:

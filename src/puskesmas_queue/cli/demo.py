@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from puskesmas_queue.cli.context import command_actor, json_option
+from puskesmas_queue.cli.context import DEMO_CLOCK_NAME, command_actor, json_option
 from puskesmas_queue.domain.errors import SetupError
 from puskesmas_queue.settings import CONFIG_NAME, Config, load_config
 
@@ -172,14 +172,16 @@ def run(
     from puskesmas_queue.app import make_app
     from puskesmas_queue.cli.serve import uvicorn_options
     from puskesmas_queue.clinic import open_clinic
-    from puskesmas_queue.clock import ShiftedClock
+    from puskesmas_queue.clock import KeptClock
     from puskesmas_queue.services.day import confirm_clock
+    from puskesmas_queue.simulators.clinic_day import ClinicDay
     from puskesmas_queue.web.routes.demo import DemoState
 
-    clock = ShiftedClock()
+    clock = KeptClock(config.folder / DEMO_CLOCK_NAME)
     clinic = open_clinic(config, clock)
     clock.move_to(start_of_day(clinic))
     confirm_clock(clinic, command_actor())
+    ClinicDay.leave(clinic, command_actor())
     morning = play(clinic, clock, speed) if plays_day else None
     server = uvicorn.Server(
         uvicorn.Config(make_app(clinic, DemoState(clock, logins, PAGES)), **uvicorn_options())

@@ -148,8 +148,11 @@ def make_clinic(
                 _make_folder(config.folder, unpublish)
                 if file is not None:
                     _make_folder(file.parent, unpublish)
-                    shutil.move(aside / file.name, file)
+                    # Whoever makes the file has the place: of two at once one gives up here.
+                    _claim(file)
                     unpublish.callback(file.unlink)
+                    (aside / file.name).chmod(0o600)
+                    shutil.move(aside / file.name, file)
                 _write_new(config.path, text)
                 unpublish.pop_all()
     except OSError as error:
@@ -201,6 +204,22 @@ def _make_folder(folder: Path, undo: ExitStack) -> None:
 
 def _write_new(path: Path, text: str) -> None:
     """Write a file that only its owner reads, since the address may hold a password."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
+    _claim(path)
+    try:
+        path.write_text(text, encoding="utf-8")
+    except BaseException:
+        path.unlink()
+        raise
+
+
+def _claim(path: Path) -> None:
+    """
+    Make an empty file that only its owner reads.
+
+    Raises:
+        SetupError: There is one, say of another `init` that runs at the same time.
+    """
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        raise SetupError(f"{path} exists already and was left as it is") from None

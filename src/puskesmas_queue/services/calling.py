@@ -15,7 +15,15 @@ from puskesmas_queue.domain.errors import (
     TooEarly,
 )
 from puskesmas_queue.domain.line import TIE_STEP, LineHeads, reinsert_place
-from puskesmas_queue.domain.tickets import STANDING, Action, Lane, Ticket, TicketState, next_state
+from puskesmas_queue.domain.tickets import (
+    AT_COUNTER,
+    STANDING,
+    Action,
+    Lane,
+    Ticket,
+    TicketState,
+    next_state,
+)
 from puskesmas_queue.services.speech import advance
 from puskesmas_queue.services.tickets import cancel_in, locked, record_change
 from puskesmas_queue.services.topics import line_topic, speech_topic
@@ -40,6 +48,8 @@ def call_next(clinic: Clinic, counter: int, actor: Actor) -> Ticket | None:
         CounterClosed: It is not open.
         CounterBusy: It still calls a ticket; nothing was picked.
     """
+    # Settings are read before: a transaction must not wait for another connection.
+    ratio = clinic.settings.get("queue.priority_ratio")
 
     def run(tx: Tx) -> Ticket | None:
         place = _counter(tx, counter)
@@ -60,13 +70,7 @@ def call_next(clinic: Clinic, counter: int, actor: Actor) -> Ticket | None:
             if not any(heads.values()):
                 return None
             choice = clinic.hooks.choose_lane(
-                LineHeads(
-                    heads[Lane.PRIORITY],
-                    heads[Lane.GENERAL],
-                    clinic.settings.get("queue.priority_ratio"),
-                    state,
-                ),
-                tx.now,
+                LineHeads(heads[Lane.PRIORITY], heads[Lane.GENERAL], ratio, state), tx.now
             )
             found = first[choice.lane]
             assert found is not None
@@ -92,23 +96,31 @@ def call_next(clinic: Clinic, counter: int, actor: Actor) -> Ticket | None:
     return clinic.db.write(run)
 
 
-def recall(clinic: Clinic, ticket_id: int, actor: Actor) -> Ticket:
+def recall(clinic: Clinic, ticket_id: int, actor: Actor, counter: int | None = None) -> Ticket:
     """
     Call a ticket again, up to the most calls and not before the interval has passed.
 
+    Args:
+        clinic: The clinic.
+        ticket_id: The ticket.
+        actor: Who asks.
+        counter: Where they work; None takes it from whichever counter it is at.
+
     Raises:
         NotFound, EdgeNotAllowed: See there.
+        Conflict: It is at another counter.
         TooEarly: Seconds are still to wait, or it was called often enough (0 s).
     """
+    most = clinic.settings.get("queue.max_calls")
+    interval = timedelta(seconds=clinic.settings.get("queue.recall_interval_s"))
 
     def run(tx: Tx) -> Ticket:
-        ticket = locked(tx, ticket_id)
+        ticket = _at(locked(tx, ticket_id), counter)
         if ticket.state is not TicketState.CALLED:
             raise EdgeNotAllowed(ticket.number, ticket.state, "recall")
-        if ticket.calls >= clinic.settings.get("queue.max_calls"):
+        if ticket.calls >= most:
             raise TooEarly("recall", 0)
         assert ticket.last_called_at is not None
-        interval = timedelta(seconds=clinic.settings.get("queue.recall_interval_s"))
         passed = tx.now - ticket.last_called_at
         # A clock that was set back must not keep anybody from being called.
         if timedelta() <= passed < interval:
@@ -152,44 +164,45 @@ def serve(clinic: Clinic, ticket_id: int, actor: Actor, counter: int) -> Ticket:
     return clinic.db.write(run)
 
 
-def skip(clinic: Clinic, ticket_id: int, actor: Actor) -> Ticket:
+def skip(clinic: Clinic, ticket_id: int, actor: Actor, counter: int | None = None) -> Ticket:
     """
-    Skip a ticket that nobody answered to; the third skip cancels it.
+    Skip a ticket that nobody answered to; the third skip cancels it. `counter` as in `recall`.
 
     Raises:
-        NotFound, EdgeNotAllowed: See there.
+        NotFound, EdgeNotAllowed, Conflict: See there.
         TooEarly: It was not called often enough.
     """
+    fewest = clinic.settings.get("queue.max_calls")
 
     def run(tx: Tx) -> Ticket:
-        ticket = locked(tx, ticket_id)
-        if ticket.state is TicketState.CALLED and ticket.calls < clinic.settings.get(
-            "queue.max_calls"
-        ):
+        ticket = _at(locked(tx, ticket_id), counter)
+        if ticket.state is TicketState.CALLED and ticket.calls < fewest:
             raise TooEarly("skip", 0)
         return skip_in(tx, ticket, actor)
 
     return clinic.db.write(run)
 
 
-def hold(clinic: Clinic, ticket_id: int, actor: Actor) -> Ticket:
+def hold(clinic: Clinic, ticket_id: int, actor: Actor, counter: int | None = None) -> Ticket:
     """
     Put a served ticket aside, say for a missing paper; its counter is free.
 
-    Raises:
-        NotFound, EdgeNotAllowed: See there.
-    """
-    return clinic.db.write(lambda tx: hold_in(tx, locked(tx, ticket_id), actor))
-
-
-def complete(clinic: Clinic, ticket_id: int, actor: Actor) -> Ticket:
-    """
-    Finish serving a ticket.
+    `counter` as in `recall`.
 
     Raises:
-        NotFound, EdgeNotAllowed: See there.
+        NotFound, EdgeNotAllowed, Conflict: See there.
     """
-    return clinic.db.write(lambda tx: complete_in(tx, locked(tx, ticket_id), actor))
+    return clinic.db.write(lambda tx: hold_in(tx, _at(locked(tx, ticket_id), counter), actor))
+
+
+def complete(clinic: Clinic, ticket_id: int, actor: Actor, counter: int | None = None) -> Ticket:
+    """
+    Finish serving a ticket. `counter` as in `recall`.
+
+    Raises:
+        NotFound, EdgeNotAllowed, Conflict: See there.
+    """
+    return clinic.db.write(lambda tx: complete_in(tx, _at(locked(tx, ticket_id), counter), actor))
 
 
 def reinsert(clinic: Clinic, ticket_id: int, actor: Actor) -> Ticket:
@@ -202,6 +215,7 @@ def reinsert(clinic: Clinic, ticket_id: int, actor: Actor) -> Ticket:
     Raises:
         NotFound, EdgeNotAllowed: See there.
     """
+    after = clinic.settings.get("queue.reinsert_after")
 
     def run(tx: Tx) -> Ticket:
         found = tickets.by_id(tx, ticket_id)
@@ -215,7 +229,6 @@ def reinsert(clinic: Clinic, ticket_id: int, actor: Actor) -> Ticket:
             return ticket
         if ticket.skips > MOST_RETURNS:
             raise EdgeNotAllowed(ticket.number, ticket.state, Action.REINSERT)
-        after = clinic.settings.get("queue.reinsert_after")
         if ticket.skips == 1:
             # More than it goes behind: others may have come back to the same place before.
             most = after + TIE_STEP
@@ -292,6 +305,13 @@ def give_back_in(tx: Tx, ticket: Ticket, actor: Actor) -> Ticket:
     back = tickets.change(tx, ticket, state=state, counter=None, calls=0)
     record_change(tx, "ticket_given_back", ticket, back, actor)
     return back
+
+
+def _at(ticket: Ticket, counter: int | None) -> Ticket:
+    """Refuse a ticket that is at another counter than the one where somebody works."""
+    if counter is not None and ticket.state in AT_COUNTER and ticket.counter != counter:
+        raise Conflict(f"{ticket.number} is at counter {ticket.counter}")
+    return ticket
 
 
 def _counter(tx: Tx, number: int) -> Counter:

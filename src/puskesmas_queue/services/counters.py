@@ -1,5 +1,7 @@
 """Counters: opening, pausing and closing them."""
 
+from collections.abc import Callable
+
 from puskesmas_queue.clinic import SETTINGS_TOPIC, Clinic
 from puskesmas_queue.domain.access import Actor
 from puskesmas_queue.domain.days import service_date
@@ -23,23 +25,42 @@ def counter_of(clinic: Clinic, session_hash: str) -> Counter | None:
     return clinic.db.read(lambda tx: rows.by_session(tx, session_hash))
 
 
-def open_counter(clinic: Clinic, number: int, session_hash: str, actor: Actor) -> Counter:
+def open_counter(
+    clinic: Clinic,
+    number: int,
+    session_hash: str,
+    actor: Actor,
+    *,
+    hold: Callable[[Tx, str], bool] = lambda tx, session_hash: True,
+) -> Counter:
     """
     Open a counter for a session, or go on after a pause.
 
-    A session has one counter: another one that it had is closed.
+    A session has one counter: another one that it had is closed. A user who logged in anew, say
+    after the browser was closed, takes the own counter over with the ticket that is there.
+
+    Args:
+        clinic: The clinic.
+        number: Of the counter.
+        session_hash: Who works there.
+        actor: Who asks.
+        hold: Keeps the session from ending meanwhile and says whether it is still there. A
+            counter of a session that is over would never be free again.
 
     Raises:
-        NotFound: No such counter.
+        NotFound: No such counter, or the session is over.
         CounterTaken: Somebody else works there.
     """
 
     def run(tx: Tx) -> Counter:
+        if not hold(tx, session_hash):
+            raise NotFound("this session is over")
         mine = rows.by_session(tx, session_hash)
         if mine is not None and mine.number != number:
             _leave(clinic, tx, mine.number, "closed", actor)
         counter = _locked(tx, number)
-        if counter.session_id not in (None, session_hash):
+        is_own = actor.id is not None and counter.user_id == actor.id
+        if counter.session_id not in (None, session_hash) and not is_own:
             raise CounterTaken(number, counter.user_name or "")
         if counter.session_id == session_hash and counter.state == "open":
             return counter

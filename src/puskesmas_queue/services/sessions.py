@@ -178,13 +178,19 @@ def end_sessions_of(
 
 def end_session(clinic: "Clinic", tx: Tx, session_hash: str, actor: Actor, why: str) -> bool:
     """End a session inside a transaction, with its counter; False where it was over already."""
-    release_session(clinic, tx, session_hash, actor)
+    # The session first: who opens a counter for it meanwhile holds it, or finds it gone.
     is_ended = rows.delete_session(tx, session_hash)
+    release_session(clinic, tx, session_hash, actor)
     if is_ended:
         action = "logout" if why == "logout" else "session_ended"
         handle = session_hash[:HANDLE_LENGTH]
         tx.audit(action, actor=actor, table="sessions", record=handle, reason=why)
     return is_ended
+
+
+def hold_session(tx: Tx, session_hash: str) -> bool:
+    """Keep a session from ending before this transaction does; False where it is over."""
+    return rows.hold_session(tx, session_hash)
 
 
 def end_idle_sessions(clinic: "Clinic") -> int:

@@ -170,10 +170,11 @@ def transfer_ticket(
     """
     reason = _reason(reason)
     target = None if unit is None else _unit(clinic, unit)
+    known = {one.code: one for one in all_units(clinic)}
 
     def run(tx: Tx) -> Ticket:
         ticket = locked(tx, ticket_id)
-        new_unit = target or _unit(clinic, ticket.unit)
+        new_unit = target or known[ticket.unit]
         new_lane = lane or ticket.lane
         if new_lane is Lane.EMERGENCY or new_unit.is_emergency:
             raise InvalidRequest("a ticket cannot be transferred to the emergency unit")

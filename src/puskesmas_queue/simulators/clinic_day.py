@@ -53,12 +53,19 @@ class ClinicDay:
         self._stop.set()
         self._thread.join(timeout=5)
 
+    @staticmethod
+    def leave(clinic: Clinic, actor: Actor) -> None:
+        """Close the counters that an earlier morning left open, however it ended."""
+        for counter in counters.all_counters(clinic):
+            if counter.session_id == _session(counter.number):
+                counters.close_counter(clinic, _session(counter.number), actor)
+
     def _run(self) -> None:
         numbers = [counter.number for counter in counters.all_counters(self._clinic)]
         desks = list(zip(numbers, self._staff, strict=False))
         for number, actor in desks:
             try:
-                counters.open_counter(self._clinic, number, f"demo-day-{number}", actor)
+                counters.open_counter(self._clinic, number, _session(number), actor)
             except QueueError as error:
                 log.info("counter %s: %s", number, error)
         played_s = 0.0
@@ -91,3 +98,7 @@ class ClinicDay:
             calling.call_next(self._clinic, number, actor)
             wait_s = 25.0
         self._busy_until[number] = played_s + wait_s
+
+
+def _session(number: int) -> str:
+    return f"demo-day-{number}"

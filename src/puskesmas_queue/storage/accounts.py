@@ -159,6 +159,14 @@ def find_session(tx: Reading, id_hash: str) -> tuple[Session, User] | None:
     return None if row is None else (_session(row[8:]), _user(row))
 
 
+def hold_session(tx: Tx, id_hash: str) -> bool:
+    """Keep a session from ending until this transaction does; False where it is over."""
+    statement = select(sessions.c.user_id).where(
+        sessions.c.clinic_id == tx.clinic_id, sessions.c.id_hash == id_hash
+    )
+    return tx.conn.execute(statement.with_for_update()).first() is not None
+
+
 def sessions_of(tx: Reading, user_id: int) -> tuple[Session, ...]:
     """Return the sessions of a user, the one seen latest first."""
     rows = tx.conn.execute(

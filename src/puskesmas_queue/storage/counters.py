@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, select, update
+from sqlalchemy import Row, Select, and_, select, update
 
 from puskesmas_queue.storage.engine import Reading, Tx
 from puskesmas_queue.storage.tables import counter_units, counters
@@ -61,24 +61,41 @@ def change(tx: Tx, number: int, **values: Any) -> None:
 
 
 def _one(tx: Reading, statement: Select[Any], lock: bool) -> Counter | None:
-    statement = statement.where(counters.c.clinic_id == tx.clinic_id)
-    row = tx.conn.execute(statement.with_for_update() if lock else statement).one_or_none()
-    if row is None:
+    """Read one counter with its restrictions in one round trip."""
+    both = counters.outerjoin(
+        counter_units,
+        and_(
+            counter_units.c.clinic_id == counters.c.clinic_id,
+            counter_units.c.counter == counters.c.number,
+        ),
+    )
+    statement = (
+        statement.add_columns(counter_units.c.unit)
+        .select_from(both)
+        .where(counters.c.clinic_id == tx.clinic_id)
+        .order_by(counter_units.c.unit)
+    )
+    if lock:
+        statement = statement.with_for_update(of=counters)
+    found = tx.conn.execute(statement).all()
+    if not found:
         return None
-    return _counter(row, _restrictions(tx, row.number))
+    units = tuple(row.unit for row in found if row.unit is not None)
+    own = {column.name: found[0]._mapping[column] for column in _COLUMNS}
+    return Counter(**own, units=units)
 
 
 def _counter(row: Row[Any], restricted: dict[int, list[str]]) -> Counter:
     return Counter(**row._asdict(), units=tuple(restricted.get(row.number, ())))
 
 
-def _restrictions(tx: Reading, number: int | None = None) -> dict[int, list[str]]:
-    statement = select(counter_units.c.counter, counter_units.c.unit).where(
-        counter_units.c.clinic_id == tx.clinic_id
+def _restrictions(tx: Reading) -> dict[int, list[str]]:
+    statement = (
+        select(counter_units.c.counter, counter_units.c.unit)
+        .where(counter_units.c.clinic_id == tx.clinic_id)
+        .order_by(counter_units.c.unit)
     )
-    if number is not None:
-        statement = statement.where(counter_units.c.counter == number)
     found: dict[int, list[str]] = {}
-    for row in tx.conn.execute(statement.order_by(counter_units.c.unit)):
+    for row in tx.conn.execute(statement):
         found.setdefault(row.counter, []).append(row.unit)
     return found

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 DEFAULT_LANGUAGE = "id"
 MAX_NEXT = 500
+MAX_FIGURES = 18
+"""What a 64-bit column takes whatever the figures are."""
 
 _UNWANTED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
@@ -165,6 +167,18 @@ def local_path(text: str | None) -> str | None:
         return None
     is_foreign = text.startswith("//") or "\\" in text or " " in text
     return None if is_foreign or not text.isprintable() else text
+
+
+def whole_number(text: str, figures: int = MAX_FIGURES) -> int:
+    """
+    Read a number that names something.
+
+    Raises:
+        InvalidRequest: It holds anything but figures, or more of them than any such number has.
+    """
+    if not (text.isascii() and text.isdigit() and len(text) <= figures):
+        raise InvalidRequest("a number has figures only")
+    return int(text)
 
 
 def _texts(values: Mapping[str, str]) -> dict[str, str]:

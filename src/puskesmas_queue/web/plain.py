@@ -39,6 +39,11 @@ NOT_PRIVATE = (
     "This server answers over https only, unless server.allow_insecure or "
     "server.trusted_proxies says otherwise.",
 )
+NO_PAGE = (
+    "Halaman tidak ditemukan",
+    "Alamat ini tidak ada. Buka kembali alamat yang diberikan petugas.",
+    "There is no page at this address.",
+)
 TOO_LARGE = (
     "Kiriman terlalu besar",
     "Tidak ada yang disimpan. Kirim kembali dengan isi yang lebih kecil (paling besar 1 MB).",

@@ -162,10 +162,11 @@ def _declarations(routes: Iterable[BaseRoute], prefix: str) -> Iterator[Declarat
 
 
 def _threads(request: Request) -> Threads:
+    """Choose threads: while changes wait for a disk or a lock, pages are shown all the same."""
     state = request.app.state
     if not hasattr(state, "threads"):
-        state.threads = Threads()
-    threads: Threads = state.threads
+        state.threads = {True: Threads(), False: Threads()}
+    threads: Threads = state.threads[request.method in ("GET", "HEAD")]
     return threads
 
 
@@ -259,10 +260,14 @@ async def _read_body(request: Request) -> tuple[dict[str, str], dict[str, Any]]:
         except ValueError:
             raise HTTPException(400) from None
     if kind == "multipart/form-data":
-        async with request.form(max_files=0, max_fields=MAX_FIELDS) as form:
-            fields = {
-                key: value for key, value in form.items() if not isinstance(value, UploadFile)
-            }
+        try:
+            async with request.form(max_files=0, max_fields=MAX_FIELDS) as form:
+                fields = {
+                    key: value for key, value in form.items() if not isinstance(value, UploadFile)
+                }
+        except ValueError:
+            # A charset such as "undefined" refuses every text.
+            raise HTTPException(400) from None
         return fields, {}
     if kind != "application/json":
         return {}, {}

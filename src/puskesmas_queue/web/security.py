@@ -26,6 +26,7 @@ from puskesmas_queue.web.plain import (
     BAD_HOST,
     CRASHED,
     FOREIGN,
+    NO_PAGE,
     NOT_PRIVATE,
     TOO_LARGE,
     TOO_MANY,
@@ -51,6 +52,8 @@ PLAIN_SESSION_COOKIE = "pq_session"
 DEVICE_COOKIE = "pq_device"
 DEVICE_AGE_S = 365 * 24 * 3600
 MAX_BODY = 1_000_000
+MAX_PATH = 2_000
+"""Longer than any page's; Python reads no number of more than 4300 figures, as `{id:int}` would."""
 LOGINS_PER_MINUTE = 20
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_AGENT = 300
@@ -192,6 +195,8 @@ class SecurityMiddleware:
         length = headers.get("content-length", "0")
         if len(hosts) != 1 or _HOST.fullmatch(hosts[0]) is None:
             return plain_page(400, BAD_HOST)
+        if len(scope["path"]) > MAX_PATH:
+            return plain_page(404, NO_PAGE)
         if not (facts.is_https or facts.is_local or self.options.allow_insecure):
             return plain_page(403, NOT_PRIVATE)
         if not length.isdecimal() or int(length) > MAX_BODY:

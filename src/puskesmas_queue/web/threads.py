@@ -2,8 +2,7 @@
 The threads that run handlers for the event loop.
 
 They do what `starlette.concurrency.run_in_threadpool` does at a tenth of its cost, which at many
-tickets a second is a third of the whole request; and there are few of them: what they wait for
-is one writer or one row lock, and more threads only wake each other.
+tickets a second was a good part of the whole request.
 """
 
 import asyncio
@@ -14,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-MOST = 16
+MOST = 32
 """Requests that are handled at the same time; further ones wait in the order they came."""
 
 T = TypeVar("T")
@@ -63,24 +62,25 @@ class Threads:
 def _work(tasks: Tasks) -> None:
     while (task := tasks.get()) is not None:
         loop, future, function, arguments = task
+        value: Any = None
+        refusal: BaseException | None = None
         try:
-            told = (_answer, future, function(*arguments))
+            value = function(*arguments)
         except BaseException as error:  # noqa: BLE001  # the waiting request is told
-            told = (_refuse, future, error)
+            refusal = error
         # A loop that is closed waits for nothing any more.
         with suppress(RuntimeError):
-            loop.call_soon_threadsafe(*told)
-        del task, future, function, arguments, told
+            loop.call_soon_threadsafe(_tell, future, value, refusal)
+        del task, future, function, arguments, value, refusal
 
 
-def _answer(future: "asyncio.Future[Any]", value: Any) -> None:
-    if not future.done():
+def _tell(future: "asyncio.Future[Any]", value: Any, refusal: BaseException | None) -> None:
+    if future.done():
+        return
+    if refusal is None:
         future.set_result(value)
-
-
-def _refuse(future: "asyncio.Future[Any]", error: BaseException) -> None:
-    if not future.done():
-        future.set_exception(error)
+    else:
+        future.set_exception(refusal)
 
 
 def _end(tasks: Tasks, started: list[threading.Thread]) -> None:

@@ -58,7 +58,9 @@ def move_clock(page: Page) -> Response:
     if at is not None:
         state.clock.move_to(_instant(page, at))
     else:
-        state.clock.advance(timedelta(seconds=_number(advance_s or "", MAX_ADVANCE_S)))
+        step = timedelta(seconds=_number(advance_s or "", MAX_ADVANCE_S))
+        _check_year(before + step)
+        state.clock.advance(step)
     # Moving the clock is no idle time: nobody is logged out by it.
     sessions.shift_sessions(page.clinic, page.clinic.clock.now() - before)
     if page.form.get("rebase", "true") != "false":
@@ -110,9 +112,13 @@ def _instant(page: Page, text: str) -> datetime:
         at = datetime.fromisoformat(text)
     except ValueError:
         raise InvalidRequest("at is not an ISO time") from None
-    if not 2020 <= at.year <= 2100:
-        raise InvalidRequest("at is too far away")
+    _check_year(at)
     return at if at.tzinfo is not None else at.replace(tzinfo=page.clinic.timezone)
+
+
+def _check_year(at: datetime) -> None:
+    if not 2020 <= at.year <= 2100:
+        raise InvalidRequest("that is too far away")
 
 
 def _number(text: str, most: float) -> float:

@@ -1,5 +1,6 @@
 """The hall's TV, and what the screen that speaks reports."""
 
+import hashlib
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -8,10 +9,12 @@ from puskesmas_queue.domain.access import Permission
 from puskesmas_queue.domain.errors import InvalidRequest
 from puskesmas_queue.services import speech
 from puskesmas_queue.services.line import known_zone, line_view
-from puskesmas_queue.web.page import DEFAULT_LANGUAGE, Page
+from puskesmas_queue.web.page import DEFAULT_LANGUAGE, Page, whole_number
 from puskesmas_queue.web.routing import route
 
+MIN_SCREEN_NAME = 8
 MAX_SCREEN_NAME = 64
+MARK_LENGTH = 32
 
 
 def live_topic(kind: str, zone: str, lang: str) -> str:
@@ -50,25 +53,30 @@ def heartbeat(page: Page) -> Response:
     """Hear of a screen: the first one that can be heard becomes its zone's speaker."""
     zone = known_zone(page.clinic, page.form.get("zone"))
     has_voice = page.form.get("voice") == "1"
-    speech.heartbeat(page.clinic, zone, _screen(page), has_voice)
-    return JSONResponse({"ok": True})
+    mark = _screen(page)
+    speech.heartbeat(page.clinic, zone, mark, has_voice)
+    return JSONResponse({"ok": True, "mark": mark})
 
 
 def spoken(page: Page) -> Response:
     """Take the speaker's report that an announcement is over."""
     zone = known_zone(page.clinic, page.form.get("zone"))
-    number = page.form.get("id", "")
-    if not number.isascii() or not number.isdigit():
-        raise InvalidRequest("an announcement is named by its number")
-    speech.finished(page.clinic, zone, _screen(page), int(number))
+    number = whole_number(page.form.get("id", ""))
+    speech.finished(page.clinic, zone, _screen(page), number)
     return Response(status_code=204)
 
 
 def _screen(page: Page) -> str:
+    """
+    Return the mark of a screen.
+
+    The stream tells everybody which screen speaks. It tells the mark and not the name, or anybody
+    could answer in that screen's name and so silence it.
+    """
     name = page.form.get("screen", "")
-    if not 1 <= len(name) <= MAX_SCREEN_NAME or not name.isalnum():
-        raise InvalidRequest("a screen names itself with letters and figures")
-    return name
+    if not MIN_SCREEN_NAME <= len(name) <= MAX_SCREEN_NAME or not name.isalnum():
+        raise InvalidRequest("a screen names itself with 8 to 64 letters and figures")
+    return hashlib.sha256(name.encode()).hexdigest()[:MARK_LENGTH]
 
 
 routes = [

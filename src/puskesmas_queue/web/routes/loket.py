@@ -12,7 +12,8 @@ from typing import TypeVar
 
 from starlette.responses import Response
 
-from puskesmas_queue.domain.access import Permission
+from puskesmas_queue.clinic import Clinic
+from puskesmas_queue.domain.access import Actor, Permission
 from puskesmas_queue.domain.errors import (
     AccessDenied,
     InvalidRequest,
@@ -27,10 +28,10 @@ from puskesmas_queue.domain.tickets import (
     PriorityReason,
     TicketRequest,
 )
-from puskesmas_queue.services import calling, counters, tickets
+from puskesmas_queue.services import calling, counters, sessions, tickets
 from puskesmas_queue.services import day as day_service
 from puskesmas_queue.web.errors import error_text, status_of
-from puskesmas_queue.web.page import Page
+from puskesmas_queue.web.page import Page, whole_number
 from puskesmas_queue.web.routes.loket_page import (
     MAX_ID_FIGURES,
     desk,
@@ -44,6 +45,7 @@ from puskesmas_queue.web.routing import route
 
 T = TypeVar("T")
 MAX_REASON = 200
+COUNTER_FIGURES = 9
 
 
 def show(page: Page) -> Response:
@@ -73,12 +75,13 @@ def chosen(page: Page) -> Response:
 
 def open_counter(page: Page) -> Response:
     """Open a counter for this session, or go on after a pause."""
-    text = page.form.get("counter", "")
-    if not text.isascii() or not text.isdigit():
-        raise InvalidRequest("a counter is named by its number")
-    number = int(text)
+    number = whole_number(page.form.get("counter", ""), COUNTER_FIGURES)
+    mine = session_of(page)
     return _move(
-        page, lambda: counters.open_counter(page.clinic, number, session_of(page), page.actor)
+        page,
+        lambda: counters.open_counter(
+            page.clinic, number, mine, page.actor, hold=sessions.hold_session
+        ),
     )
 
 
@@ -122,30 +125,27 @@ def call_next(page: Page) -> Response:
 
 def recall(page: Page) -> Response:
     """Call the same number again."""
-    return _act(page, lambda: calling.recall(page.clinic, _ticket_id(page), page.actor))
+    return _at_own(page, calling.recall)
 
 
 def serve(page: Page) -> Response:
     """Begin with a patient who came, or go on with one who was held."""
-    counter = number_of(page)
-    if counter is None:
-        return page.redirect("/loket", full=True)
-    return _act(page, lambda: calling.serve(page.clinic, _ticket_id(page), page.actor, counter))
+    return _at_own(page, calling.serve)
 
 
 def skip(page: Page) -> Response:
     """Skip a number that nobody answered."""
-    return _act(page, lambda: calling.skip(page.clinic, _ticket_id(page), page.actor))
+    return _at_own(page, calling.skip)
 
 
 def hold(page: Page) -> Response:
     """Set a patient aside whose papers are missing."""
-    return _act(page, lambda: calling.hold(page.clinic, _ticket_id(page), page.actor))
+    return _at_own(page, calling.hold)
 
 
 def complete(page: Page) -> Response:
     """Finish with a patient."""
-    return _act(page, lambda: calling.complete(page.clinic, _ticket_id(page), page.actor))
+    return _at_own(page, calling.complete)
 
 
 def reinsert(page: Page) -> Response:
@@ -209,6 +209,14 @@ def _act(page: Page, step: Callable[[], object]) -> Response:
     except QueueError as error:
         return _refused(page, error)
     return _done(page)
+
+
+def _at_own(page: Page, step: Callable[[Clinic, int, Actor, int], object]) -> Response:
+    """Do one step with a ticket of this counter: an old page must not move another one's."""
+    counter = number_of(page)
+    if counter is None:
+        return page.redirect("/loket", full=True)
+    return _act(page, lambda: step(page.clinic, _ticket_id(page), page.actor, counter))
 
 
 def _move(page: Page, step: Callable[[], object]) -> Response:

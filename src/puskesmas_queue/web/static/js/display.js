@@ -288,6 +288,7 @@ function screenId() {
 }
 
 const screenName = screenId();
+let screenMark = null; // what the server calls this screen when it names the speaker
 let speech = { speaker: null, current: null };
 let isSpeaking = false;
 const handled = []; // ids, latest last
@@ -302,10 +303,12 @@ function post(path, fields) {
 
 async function heartbeat() {
   try {
-    await post("/display/heartbeat", { voice: isAudible() ? "1" : "0" });
+    const answer = await post("/display/heartbeat", { voice: isAudible() ? "1" : "0" });
+    if (answer.ok) screenMark = (await answer.json()).mark;
   } catch {
     // live.js says that the server is gone; the next heartbeat comes soon.
   }
+  speak();
 }
 
 function markAnnouncing() {
@@ -343,7 +346,8 @@ async function speak() {
   try {
     while (
       speech.current !== null &&
-      speech.speaker === screenName &&
+      speech.speaker !== null &&
+      speech.speaker === screenMark &&
       !handled.includes(speech.current.id)
     ) {
       handled.push(speech.current.id);

@@ -16,10 +16,10 @@
  */
 
 const BEAT = "beat";
-const SILENCE_MS = 4500; // two beats and a half: the page says so within 5 s
-const RETRY_MS = 1500; // with the check every half second: a try at least every 2 s
+const SILENCE_MS = 4500; // two beats and a half; with the check after it the page says so within 5 s
+const RETRY_MS = 1500; // with the check after it: a try at least every 2 s
 const ASK_MS = 10_000;
-const CHECK_MS = 500;
+const CHECK_MS = 250;
 const MAX_ATTEMPTS = 2; // the older one may still answer where the network is slow
 const JSON_KINDS = new Set(["kiosk", "phone", "speech"]);
 const KEPT_ATTRIBUTES = new Set(["style", "open"]); // set by scripts and by people, not by the server
