@@ -36,7 +36,7 @@ from puskesmas_queue.web.routes import (
     loket,
     ticket,
 )
-from puskesmas_queue.web.routing import refuse_undeclared
+from puskesmas_queue.web.routing import bare, refuse_undeclared
 from puskesmas_queue.web.security import SecurityMiddleware, SecurityOptions
 from puskesmas_queue.workers.timers import Timers
 
@@ -130,7 +130,7 @@ def _listener(clinic: Clinic) -> Callable[[], None]:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    page = Page(Request({**request.scope, "query_string": b"", "path_params": {}}))
+    page = Page(bare(request))
     refusal = InvalidRequest("bad request") if error.status_code == 400 else NotFound("no page")
     response = await run_in_threadpool(error_response, page, refusal)
     response.status_code = error.status_code
@@ -139,6 +139,6 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 def _crash(request: Request, error: Exception) -> Response:
-    page = Page(Request({**request.scope, "query_string": b"", "path_params": {}}))
+    page = Page(bare(request))
     title, detail = crash_text(page)
     return page.render("error.html", status=500, title=title, detail=detail, status_code=500)

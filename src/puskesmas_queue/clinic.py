@@ -22,7 +22,7 @@ from puskesmas_queue.defaults import (
     numbering,
     ratio,
 )
-from puskesmas_queue.domain.days import ZONES
+from puskesmas_queue.domain.days import ZONES, ClockFault
 from puskesmas_queue.domain.errors import StorageUnavailable
 from puskesmas_queue.domain.options import OPTIONS, option
 from puskesmas_queue.hookspecs import Context
@@ -113,6 +113,7 @@ class Clinic:
         self.clock = clock
         self.settings = Settings(db)
         self.guard = ClockGuard(clock)
+        self._known_fault: ClockFault | None = None
         self.versions: dict[str, int] = {}
         self._memory: dict[str, tuple[int, float, Any]] = {}
         self._listeners: list[Callable[[dict[str, int]], None]] = []
@@ -144,7 +145,7 @@ class Clinic:
             self._committed({topic: version}, is_own=False)
 
     def look(self) -> None:
-        """Ask the database for versions that nobody told us of, say by another process."""
+        """Look for what nobody told us of: versions by another process, a clock that was moved."""
         known = self.db.read(topics.load)
         news = {
             name: topic.version
@@ -156,6 +157,13 @@ class Clinic:
                 self.guard.saw(known[name].changed_at)
         if news:
             self._committed(news, is_own=False)
+        fault = self.guard.fault()
+        if fault != self._known_fault:
+            # No commit tells of a clock that was moved, and the screens have to.
+            self._known_fault = fault
+            self._memory.clear()
+            for listener in self._listeners:
+                listener({CLOCK_TOPIC: self.versions.get(CLOCK_TOPIC, 0)})
 
     def remembered(self, name: str, topic: str, max_age_s: float, make: Callable[[], T]) -> T:
         """

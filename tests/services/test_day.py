@@ -378,7 +378,9 @@ def test_clock_at_start(database_url, tmp_path, off, why):
     at = local("Asia/Jakarta", 8)
     with clinic_at(database_url, tmp_path, at) as clinic:
         take(clinic, "A")
-    clinic = open_clinic(make_config(database_url, tmp_path), PassingClock(at.astimezone(UTC) + off))
+    clinic = open_clinic(
+        make_config(database_url, tmp_path), PassingClock(at.astimezone(UTC) + off)
+    )
     try:
         assert clinic.guard.fault() == why
         if why == "ahead":

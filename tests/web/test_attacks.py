@@ -288,6 +288,19 @@ def test_two_inits_at_once_leave_one_whole_clinic(tmp_path):
         assert (folder / "data" / "puskesmas.db").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.postgres
+def test_init_that_cannot_make_its_account_leaves_nothing_in_postgresql(
+    tmp_path, empty_postgres_url
+):
+    folder, where = tmp_path / "klinik", ("--database", empty_postgres_url)
+
+    refused = run_command("init", folder, *where, "--admin", "../x")
+    done = run_command("init", folder, *where, "--admin", "bos")
+
+    assert (refused.returncode, done.returncode) == (1, 0)
+    assert len(refused.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize("name", ["a\nb", "\udcff", "x\x1b[31m", "x" * 201])
 def test_clinic_names_are_one_line_that_can_be_written(tmp_path, name):
     with pytest.raises(SetupError, match=r"clinic\.name"):

@@ -65,6 +65,7 @@ TABLE = {
     ("/loket/close", POST): P.CALL,
     ("/loket/call-next", POST): P.CALL,
     ("/loket/clock/confirm", POST): P.CALL,
+    ("/dashboard/clock/confirm", POST): P.DAY_VIEW,
     ("/loket/tickets", POST): P.CALL,
     (TICKET, READ): P.CALL,
     (f"{TICKET}/recall", POST): P.CALL,

@@ -163,10 +163,12 @@ def make_clinic(
 def furnish(config: Config, preset: str, admin: str, clock: "SystemClock | None" = None) -> str:
     """Make the schema, the units and the first account; return its password."""
     from puskesmas_queue.clinic import open_clinic
-    from puskesmas_queue.services.accounts import add_user
+    from puskesmas_queue.services.accounts import add_user, check_username
     from puskesmas_queue.services.presets import apply_preset
     from puskesmas_queue.storage import migrate
 
+    # First of all: on PostgreSQL nothing takes back the units of a clinic without an account.
+    check_username(admin)
     migrate.upgrade(config.database.url)
     clinic = open_clinic(config, clock)
     try:

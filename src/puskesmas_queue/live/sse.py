@@ -13,7 +13,7 @@ from puskesmas_queue.live.topics import KINDS, parse_name, parse_names
 from puskesmas_queue.web.page import Page
 from puskesmas_queue.web.routing import live_route
 
-RECHECK_S = 15.0
+RECHECK_S = 5.0
 """A stream whose session ended is closed within this time."""
 SEND_TIMEOUT_S = 30.0
 """A reader that takes nothing for so long is let go."""

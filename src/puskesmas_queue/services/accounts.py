@@ -82,6 +82,16 @@ def add_user(
     return password
 
 
+def check_username(username: str) -> None:
+    """
+    Say beforehand what `add_user` would refuse.
+
+    Raises:
+        InvalidRequest: The username cannot be.
+    """
+    _names(username, "")
+
+
 def invite_user(
     clinic: "Clinic", username: str, actor: Actor, *, role: Role, name: str = ""
 ) -> PasswordLink:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, select, update
+from sqlalchemy import Row, Select, and_, bindparam, select, update
 
 from puskesmas_queue.storage.engine import Reading, Tx
 from puskesmas_queue.storage.tables import counter_units, counters
@@ -30,6 +30,24 @@ _COLUMNS = [
     counters.c[name] for name in ("number", "zone", "state", "session_id", "user_id", "user_name")
 ]
 
+_WITH_UNITS = (
+    select(*_COLUMNS, counter_units.c.unit)
+    .select_from(
+        counters.outerjoin(
+            counter_units,
+            and_(
+                counter_units.c.clinic_id == counters.c.clinic_id,
+                counter_units.c.counter == counters.c.number,
+            ),
+        )
+    )
+    .where(counters.c.clinic_id == bindparam("of_clinic"))
+    .order_by(counter_units.c.unit)
+)
+_BY_NUMBER = _WITH_UNITS.where(counters.c.number == bindparam("of_what"))
+_LOCK_BY_NUMBER = _BY_NUMBER.with_for_update(of=counters)
+_BY_SESSION = _WITH_UNITS.where(counters.c.session_id == bindparam("of_what"))
+
 
 def load(tx: Reading, zone: str | None = None) -> list[Counter]:
     """Read the counters of a zone, or all, by number."""
@@ -43,12 +61,12 @@ def load(tx: Reading, zone: str | None = None) -> list[Counter]:
 
 def by_number(tx: Reading, number: int, *, lock: bool = False) -> Counter | None:
     """Read one counter; with `lock` nobody else changes it until this transaction ends."""
-    return _one(tx, select(*_COLUMNS).where(counters.c.number == number), lock)
+    return _one(tx, _LOCK_BY_NUMBER if lock else _BY_NUMBER, number)
 
 
-def by_session(tx: Reading, session_hash: str, *, lock: bool = False) -> Counter | None:
+def by_session(tx: Reading, session_hash: str) -> Counter | None:
     """Read the counter that a session works at."""
-    return _one(tx, select(*_COLUMNS).where(counters.c.session_id == session_hash), lock)
+    return _one(tx, _BY_SESSION, session_hash)
 
 
 def change(tx: Tx, number: int, **values: Any) -> None:
@@ -60,24 +78,9 @@ def change(tx: Tx, number: int, **values: Any) -> None:
     )
 
 
-def _one(tx: Reading, statement: Select[Any], lock: bool) -> Counter | None:
+def _one(tx: Reading, statement: Select[Any], what: object) -> Counter | None:
     """Read one counter with its restrictions in one round trip."""
-    both = counters.outerjoin(
-        counter_units,
-        and_(
-            counter_units.c.clinic_id == counters.c.clinic_id,
-            counter_units.c.counter == counters.c.number,
-        ),
-    )
-    statement = (
-        statement.add_columns(counter_units.c.unit)
-        .select_from(both)
-        .where(counters.c.clinic_id == tx.clinic_id)
-        .order_by(counter_units.c.unit)
-    )
-    if lock:
-        statement = statement.with_for_update(of=counters)
-    found = tx.conn.execute(statement).all()
+    found = tx.conn.execute(statement, {"of_clinic": tx.clinic_id, "of_what": what}).all()
     if not found:
         return None
     units = tuple(row.unit for row in found if row.unit is not None)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, text, update
+from sqlalchemy import bindparam, func, select, text, update
 
 from puskesmas_queue.domain.line import SERVICE_SAMPLE, Head, RatioState
 from puskesmas_queue.domain.tickets import Lane, Ticket
@@ -21,39 +21,85 @@ from puskesmas_queue.storage.tables import (
 from puskesmas_queue.storage.tickets import COLUMNS, to_ticket
 
 
+# Statements are put together once: for a small one that is most of its cost.
+_IS_LINE = (
+    lines.c.clinic_id == bindparam("of_clinic"),
+    lines.c.zone == bindparam("of_zone"),
+    lines.c.service_date == bindparam("of_day"),
+)
+_STANDS = (
+    tickets.c.clinic_id == bindparam("of_clinic"),
+    tickets.c.zone == bindparam("of_zone"),
+    tickets.c.service_date == bindparam("of_day"),
+    text(STANDING_SQL),
+)
+_IN_LANE = (*_STANDS, tickets.c.lane == bindparam("of_lane"))
+_RATIO = select(lines.c.priority_taken, lines.c.general_taken).where(*_IS_LINE)
+_LOCK_RATIO = _RATIO.with_for_update()
+_KEEP_RATIO = update(lines).where(*_IS_LINE)
+_HEAD = (
+    select(tickets.c.id, tickets.c.order_key, tickets.c.order_tie)
+    .where(*_IN_LANE)
+    .order_by(tickets.c.order_key, tickets.c.order_tie)
+    .limit(1)
+)
+_HEAD_OF_UNITS = _HEAD.where(tickets.c.unit.in_(bindparam("of_units", expanding=True)))
+_WAITING = (
+    select(tickets.c.lane, func.count().label("times")).where(*_STANDS).group_by(tickets.c.lane)
+)
+_STANDING = (
+    select(*COLUMNS)
+    .where(*_STANDS)
+    .order_by(tickets.c.lane, tickets.c.order_key, tickets.c.order_tie)
+)
+_AWAY = (
+    select(*COLUMNS)
+    .where(
+        tickets.c.clinic_id == bindparam("of_clinic"),
+        tickets.c.zone == bindparam("of_zone"),
+        tickets.c.service_date == bindparam("of_day"),
+        text(AWAY_SQL),
+    )
+    .order_by(tickets.c.id)
+)
+_AT_COUNTER = select(*COLUMNS).where(
+    tickets.c.clinic_id == bindparam("of_clinic"),
+    tickets.c.counter == bindparam("of_counter"),
+    text(AT_COUNTER_SQL),
+)
+_LOCK_AT_COUNTER = _AT_COUNTER.with_for_update()
+
+
+def _of(tx: Reading, zone: str, service_date: date, lane: Lane | None = None) -> dict[str, Any]:
+    of = {"of_clinic": tx.clinic_id, "of_zone": zone, "of_day": service_date}
+    return of if lane is None else {**of, "of_lane": lane.value}
+
+
 def lock_line(tx: Tx, zone: str, service_date: date) -> RatioState:
     """Lock the zone's line for this transaction, first of all locks, and read its ratio state."""
-    key = {"clinic_id": tx.clinic_id, "zone": zone, "service_date": service_date}
-    mine = _is_line(tx, zone, service_date)
-    statement = select(lines.c.priority_taken, lines.c.general_taken).where(*mine)
-    row = tx.conn.execute(statement.with_for_update()).one_or_none()
+    of = _of(tx, zone, service_date)
+    row = tx.conn.execute(_LOCK_RATIO, of).one_or_none()
     if row is None:
+        key = {"clinic_id": tx.clinic_id, "zone": zone, "service_date": service_date}
         tx.conn.execute(
             upsert(tx, lines)
             .values(**key, priority_taken=0, general_taken=0)
             .on_conflict_do_nothing()
         )
-        row = tx.conn.execute(statement.with_for_update()).one()
+        row = tx.conn.execute(_LOCK_RATIO, of).one()
     return RatioState(row.priority_taken, row.general_taken)
 
 
 def ratio_state(tx: Reading, zone: str, service_date: date) -> RatioState:
     """Read where the ratio stands."""
-    row = tx.conn.execute(
-        select(lines.c.priority_taken, lines.c.general_taken).where(
-            *_is_line(tx, zone, service_date)
-        )
-    ).one_or_none()
+    row = tx.conn.execute(_RATIO, _of(tx, zone, service_date)).one_or_none()
     return RatioState() if row is None else RatioState(row.priority_taken, row.general_taken)
 
 
 def keep_ratio_state(tx: Tx, zone: str, service_date: date, state: RatioState) -> None:
     """Store where the ratio stands."""
-    tx.conn.execute(
-        update(lines)
-        .where(*_is_line(tx, zone, service_date))
-        .values(priority_taken=state.priority_taken, general_taken=state.general_taken)
-    )
+    taken = {"priority_taken": state.priority_taken, "general_taken": state.general_taken}
+    tx.conn.execute(_KEEP_RATIO, {**_of(tx, zone, service_date), **taken})
 
 
 def head(
@@ -68,15 +114,11 @@ def head(
     Returns:
         Its id and place, None where nobody waits.
     """
-    statement = (
-        select(tickets.c.id, tickets.c.order_key, tickets.c.order_tie)
-        .where(*_stands(tx, zone, service_date, lane))
-        .order_by(tickets.c.order_key, tickets.c.order_tie)
-        .limit(1)
-    )
+    of = _of(tx, zone, service_date, lane)
     if unit_codes:
-        statement = statement.where(tickets.c.unit.in_(unit_codes))
-    row = tx.conn.execute(statement).one_or_none()
+        row = tx.conn.execute(_HEAD_OF_UNITS, {**of, "of_units": list(unit_codes)}).one_or_none()
+    else:
+        row = tx.conn.execute(_HEAD, of).one_or_none()
     return None if row is None else (row.id, Head(row.order_key, row.order_tie))
 
 
@@ -86,9 +128,10 @@ def places(
     """Read the places of a lane in lane order, the first `most` of them."""
     rows = tx.conn.execute(
         select(tickets.c.order_key, tickets.c.order_tie)
-        .where(*_stands(tx, zone, service_date, lane))
+        .where(*_IN_LANE)
         .order_by(tickets.c.order_key, tickets.c.order_tie)
-        .limit(most)
+        .limit(most),
+        _of(tx, zone, service_date, lane),
     )
     return [(row.order_key, row.order_tie) for row in rows]
 
@@ -97,66 +140,37 @@ def last_place(tx: Reading, zone: str, service_date: date, lane: Lane) -> tuple[
     """Read the place at the end of a lane, None where it is empty."""
     row = tx.conn.execute(
         select(tickets.c.order_key, tickets.c.order_tie)
-        .where(*_stands(tx, zone, service_date, lane))
+        .where(*_IN_LANE)
         .order_by(tickets.c.order_key.desc(), tickets.c.order_tie.desc())
-        .limit(1)
+        .limit(1),
+        _of(tx, zone, service_date, lane),
     ).one_or_none()
     return None if row is None else (row.order_key, row.order_tie)
 
 
 def waiting(tx: Reading, zone: str, service_date: date) -> dict[Lane, int]:
     """Count who stands in the line, by lane."""
-    rows = tx.conn.execute(
-        select(tickets.c.lane, func.count().label("times"))
-        .where(
-            tickets.c.clinic_id == tx.clinic_id,
-            tickets.c.zone == zone,
-            tickets.c.service_date == service_date,
-            text(STANDING_SQL),
-        )
-        .group_by(tickets.c.lane)
-    )
+    rows = tx.conn.execute(_WAITING, _of(tx, zone, service_date))
     return {Lane(row.lane): row.times for row in rows}
 
 
 def standing(tx: Reading, zone: str, service_date: date) -> list[Ticket]:
     """Read who stands in the line, each lane in its order, the emergency lane too."""
-    rows = tx.conn.execute(
-        select(*COLUMNS)
-        .where(
-            tickets.c.clinic_id == tx.clinic_id,
-            tickets.c.zone == zone,
-            tickets.c.service_date == service_date,
-            text(STANDING_SQL),
-        )
-        .order_by(tickets.c.lane, tickets.c.order_key, tickets.c.order_tie)
-    )
+    rows = tx.conn.execute(_STANDING, _of(tx, zone, service_date))
     return [to_ticket(row) for row in rows]
 
 
 def away(tx: Reading, zone: str, service_date: date) -> list[Ticket]:
     """Read who is called, served, held or skipped, in the order of their numbers."""
-    rows = tx.conn.execute(
-        select(*COLUMNS)
-        .where(
-            tickets.c.clinic_id == tx.clinic_id,
-            tickets.c.zone == zone,
-            tickets.c.service_date == service_date,
-            text(AWAY_SQL),
-        )
-        .order_by(tickets.c.id)
-    )
+    rows = tx.conn.execute(_AWAY, _of(tx, zone, service_date))
     return [to_ticket(row) for row in rows]
 
 
 def at_counter(tx: Reading, counter: int, *, lock: bool = False) -> Ticket | None:
     """Read the ticket that a counter calls or serves."""
-    statement = select(*COLUMNS).where(
-        tickets.c.clinic_id == tx.clinic_id,
-        tickets.c.counter == counter,
-        text(AT_COUNTER_SQL),
-    )
-    row = tx.conn.execute(statement.with_for_update() if lock else statement).one_or_none()
+    statement = _LOCK_AT_COUNTER if lock else _AT_COUNTER
+    of = {"of_clinic": tx.clinic_id, "of_counter": counter}
+    row = tx.conn.execute(statement, of).one_or_none()
     return None if row is None else to_ticket(row)
 
 
@@ -209,21 +223,3 @@ def last_called(tx: Reading, service_date: date) -> dict[str, str]:
         select(units.c.code, latest.label("number")).where(units.c.clinic_id == tx.clinic_id)
     )
     return {row.code: row.number for row in rows if row.number is not None}
-
-
-def _is_line(tx: Reading, zone: str, service_date: date) -> tuple[ColumnElement[bool], ...]:
-    return (
-        lines.c.clinic_id == tx.clinic_id,
-        lines.c.zone == zone,
-        lines.c.service_date == service_date,
-    )
-
-
-def _stands(tx: Reading, zone: str, service_date: date, lane: Lane) -> tuple[Any, ...]:
-    return (
-        tickets.c.clinic_id == tx.clinic_id,
-        tickets.c.zone == zone,
-        tickets.c.service_date == service_date,
-        tickets.c.lane == lane.value,
-        text(STANDING_SQL),
-    )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from datetime import datetime
 
-from sqlalchemy import select, text, update
+from sqlalchemy import bindparam, select, text, update
 
 from puskesmas_queue.storage.engine import Reading, Tx, insert_row, upsert
 from puskesmas_queue.storage.tables import ANNOUNCING_SQL, announcements, speakers
@@ -36,6 +36,15 @@ class Speaker:
 
 
 _COLUMNS = [announcements.c[field.name] for field in fields(Announced)]
+_OPEN = (
+    select(*_COLUMNS)
+    .where(
+        announcements.c.clinic_id == bindparam("of_clinic"),
+        announcements.c.zone == bindparam("of_zone"),
+        text(ANNOUNCING_SQL),
+    )
+    .order_by(announcements.c.id)
+)
 
 
 def add(
@@ -68,15 +77,7 @@ def add(
 
 def open_ones(tx: Reading, zone: str) -> list[Announced]:
     """Read what is spoken or waits to be, in order."""
-    rows = tx.conn.execute(
-        select(*_COLUMNS)
-        .where(
-            announcements.c.clinic_id == tx.clinic_id,
-            announcements.c.zone == zone,
-            text(ANNOUNCING_SQL),
-        )
-        .order_by(announcements.c.id)
-    )
+    rows = tx.conn.execute(_OPEN, {"of_clinic": tx.clinic_id, "of_zone": zone})
     return [Announced(*row) for row in rows]
 
 

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, func, select, text, update
+from sqlalchemy import Row, bindparam, delete, func, select, text, update
 
 from puskesmas_queue.domain.tickets import (
     Lane,
@@ -19,6 +19,18 @@ from puskesmas_queue.storage.engine import Reading, Tx
 from puskesmas_queue.storage.tables import OPEN_SQL, day_counts, idempotency_keys, tickets
 
 COLUMNS = [tickets.c[field.name] for field in fields(Ticket)]
+
+# Statements are put together once: for a small one that is most of its cost.
+_IS_TICKET = (
+    tickets.c.clinic_id == bindparam("of_clinic"),
+    tickets.c.id == bindparam("of_ticket"),
+)
+_BY_ID = select(*COLUMNS).where(*_IS_TICKET)
+_LOCK_BY_ID = _BY_ID.with_for_update()
+_BY_CODE = select(*COLUMNS).where(
+    tickets.c.clinic_id == bindparam("of_clinic"), tickets.c.code == bindparam("of_code")
+)
+_CHANGE = update(tickets).where(*_IS_TICKET)
 
 
 def to_ticket(row: Row[Any]) -> Ticket:
@@ -35,18 +47,14 @@ def to_ticket(row: Row[Any]) -> Ticket:
 
 def by_id(tx: Reading, ticket_id: int, *, lock: bool = False) -> Ticket | None:
     """Read a ticket; with `lock` nobody else changes it until this transaction ends."""
-    statement = select(*COLUMNS).where(
-        tickets.c.clinic_id == tx.clinic_id, tickets.c.id == ticket_id
-    )
-    row = tx.conn.execute(statement.with_for_update() if lock else statement).one_or_none()
+    of = {"of_clinic": tx.clinic_id, "of_ticket": ticket_id}
+    row = tx.conn.execute(_LOCK_BY_ID if lock else _BY_ID, of).one_or_none()
     return None if row is None else to_ticket(row)
 
 
 def by_code(tx: Reading, code: str) -> Ticket | None:
     """Read the ticket of a status page."""
-    row = tx.conn.execute(
-        select(*COLUMNS).where(tickets.c.clinic_id == tx.clinic_id, tickets.c.code == code)
-    ).one_or_none()
+    row = tx.conn.execute(_BY_CODE, {"of_clinic": tx.clinic_id, "of_code": code}).one_or_none()
     return None if row is None else to_ticket(row)
 
 
@@ -64,11 +72,8 @@ def by_number(tx: Reading, service_date: date, number: str) -> Ticket | None:
 
 def change(tx: Tx, ticket: Ticket, **values: Any) -> Ticket:
     """Change columns of a ticket and return it changed."""
-    tx.conn.execute(
-        update(tickets)
-        .where(tickets.c.clinic_id == tx.clinic_id, tickets.c.id == ticket.id)
-        .values(**values)
-    )
+    of = {"of_clinic": tx.clinic_id, "of_ticket": ticket.id}
+    tx.conn.execute(_CHANGE, {**of, **values})
     return replace(ticket, **values)
 
 

@@ -32,6 +32,7 @@ from puskesmas_queue.domain.errors import (
 from puskesmas_queue.services import accounts, sessions
 from puskesmas_queue.web.errors import error_response
 from puskesmas_queue.web.page import Page, local_path
+from puskesmas_queue.web.rendering import LANGUAGES
 from puskesmas_queue.web.security import facts_of
 from puskesmas_queue.web.threads import Threads
 
@@ -183,7 +184,7 @@ def _answer(
         principal = _principal(request, permission, extend=extends)
         page = Page(request, form, principal, document)
     except QueueError as error:
-        return error_response(Page(_bare(request)), error)
+        return error_response(Page(bare(request)), error)
     try:
         return _refusal(page, permission) or handler(page)
     except QueueError as error:
@@ -195,7 +196,7 @@ def _open_live(request: Request, permission: Permission, needs: Needs | None) ->
         page = Page(request)
         wanted = [permission, *(needs(page) if needs is not None else ())]
     except QueueError as error:
-        return error_response(Page(_bare(request)), error)
+        return error_response(Page(bare(request)), error)
     try:
         for one in wanted:
             page.principal = page.principal or _principal(request, one, extend=False)
@@ -243,9 +244,11 @@ def _ask(page: Page, path: str) -> Response:
     return page.redirect(path, next=wanted)
 
 
-def _bare(request: Request) -> Request:
-    """Leave out what could not be read, so that the page about it can be made."""
-    return Request({**request.scope, "query_string": b"", "path_params": {}})
+def bare(request: Request) -> Request:
+    """Leave out all but the language of what could not be read: the page about it can be made."""
+    lang = request.query_params.get("lang")
+    kept = f"lang={lang}".encode() if lang in dict(LANGUAGES) else b""
+    return Request({**request.scope, "query_string": kept, "path_params": {}})
 
 
 async def _read_body(request: Request) -> tuple[dict[str, str], dict[str, Any]]:

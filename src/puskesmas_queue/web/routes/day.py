@@ -3,6 +3,7 @@
 from starlette.responses import Response
 
 from puskesmas_queue.domain.access import Permission
+from puskesmas_queue.services import day as day_service
 from puskesmas_queue.services.line import known_zone, line_view
 from puskesmas_queue.web.page import Page
 from puskesmas_queue.web.routes.display import clock_context, live_topic
@@ -21,4 +22,18 @@ def day(page: Page) -> Response:
     )
 
 
-routes = [route("/dashboard", day, permission=Permission.DAY_VIEW)]
+def confirm_clock(page: Page) -> Response:
+    """Confirm that the server's clock is right; any staff member who sees the day may."""
+    day_service.confirm_clock(page.clinic, page.actor)
+    return page.redirect("/dashboard")
+
+
+routes = [
+    route("/dashboard", day, permission=Permission.DAY_VIEW),
+    route(
+        "/dashboard/clock/confirm",
+        confirm_clock,
+        methods=("POST",),
+        permission=Permission.DAY_VIEW,
+    ),
+]
