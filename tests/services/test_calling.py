@@ -510,6 +510,26 @@ def test_held_ticket_may_be_skipped_at_once(quick):
     assert skip(quick, held.id, STAFF).state is S.SKIPPED
 
 
+@pytest.mark.postgres
+def test_ticket_that_is_held_while_another_counter_opens_it(postgres_clinic, monkeypatch):
+    """It was served a moment ago: nobody asked yet whether the new counter is open and free."""
+    clinic = postgres_clinic
+    take(clinic, "A")
+    served = pick(clinic, 1)
+    counters.close_counter(clinic, session(2), STAFF)
+
+    def lock_late(tx, ticket_id):
+        monkeypatch.undo()
+        at_once([lambda: hold(clinic, ticket_id, STAFF)])
+        return tickets.locked(tx, ticket_id)
+
+    monkeypatch.setattr(calling, "locked", lock_late)
+
+    with pytest.raises(Conflict):
+        serve(clinic, served.id, STAFF, 2)
+    assert find_ticket(clinic, served.id).state is S.HELD
+
+
 # Emergency
 
 

@@ -1,0 +1,289 @@
+"""How the database finds its rows, and how many statements the hot paths take."""
+
+import re
+import threading
+from contextlib import contextmanager
+
+import pytest
+from psycopg import ClientCursor
+from sqlalchemy import event, text
+
+from puskesmas_queue.domain.tickets import Lane, TicketState, format_number
+from puskesmas_queue.services import line as line_service
+from puskesmas_queue.services.calling import call_next, serve
+from puskesmas_queue.services.line import line_view, today
+from puskesmas_queue.services.masters import change_unit
+from puskesmas_queue.services.tickets import issue_ticket
+from puskesmas_queue.storage import issuing, tables
+from puskesmas_queue.storage import line as line_rows
+from puskesmas_queue.storage import tickets as ticket_rows
+from puskesmas_queue.storage.engine import open_database
+from support.desk import KIOSK, STAFF, execute, general, open_all, rows_of, take
+
+OLD_DAYS, PER_DAY = 100, 500
+
+
+@pytest.fixture
+def old_clinic(clinic):
+    """50,000 tickets of earlier days, 40 of today that wait, 20 that are over."""
+    fill(clinic)
+    open_all(clinic, 1, 2)
+    take(clinic, "PA" * 20)
+    for _ in range(20):
+        serve(clinic, call_next(clinic, 1, STAFF).id, STAFF, 1)
+    take(clinic, "PA" * 10)
+    analyze(clinic)
+    return clinic
+
+
+def fill(clinic):
+    """Insert old tickets as the database does it fastest."""
+    day, count = today(clinic), OLD_DAYS * PER_DAY
+    if clinic.db.dialect == "sqlite":
+        numbers = (
+            "WITH RECURSIVE r(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM r "
+            f"WHERE n < {count - 1}) SELECT n FROM r"
+        )
+        local = f"date('{day}', '-' || (1 + n / {PER_DAY}) || ' days')"
+        moment = f"{local} || ' 01:00:00.000000'"
+    else:
+        numbers = f"SELECT n FROM generate_series(0, {count - 1}) AS r(n)"
+        local = f"(date '{day}' - (1 + n / {PER_DAY}))"
+        moment = f"{local}::timestamp AT TIME ZONE 'UTC'"
+    statement = f"""
+        INSERT INTO tickets (clinic_id, id, service_date, number, prefix, sequence, unit,
+            unit_sequence, zone, lane, source, state, code, order_key, order_tie, calls, skips,
+            issued_at, last_called_at, serving_at, completed_at)
+        SELECT '{clinic.id}', 1000 + n, {local}, 'A-' || (n % {PER_DAY}), 'A', n % {PER_DAY},
+            CASE WHEN n % 3 = 0 THEN 'gigi' ELSE 'umum' END, n % {PER_DAY}, 'main',
+            CASE WHEN n % 4 = 0 THEN 'priority' ELSE 'general' END, 'kiosk',
+            CASE WHEN n % 10 = 0 THEN 'cancelled' ELSE 'completed' END,
+            'old' || n, n, n, 1, 0, {moment}, {moment}, {moment}, {moment}
+        FROM ({numbers}) AS numbers
+    """
+    execute(clinic, text(statement.replace("::", "\\:\\:")))
+    if clinic.db.dialect == "postgresql":
+        execute(clinic, text("SELECT setval(pg_get_serial_sequence('tickets', 'id'), 100000)"))
+
+
+def analyze(clinic):
+    with clinic.db.engine.connect() as conn:
+        conn.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("ANALYZE")
+
+
+@contextmanager
+def statements(clinic):
+    """Collect what is asked of the database inside the block, `BEGIN` and its like left out."""
+    seen = []
+
+    def hear(conn, cursor, statement, parameters, context, many):
+        # On SQLite the writer speaks to its driver directly: the trace below hears that.
+        if threading.current_thread().name != "sqlite-writer":
+            seen.append((statement, parameters))
+
+    def trace(line):
+        seen.append((line, ()))
+
+    if clinic.db.dialect == "sqlite":
+        clinic.db.write(lambda tx: driver(tx).set_trace_callback(trace))
+    event.listen(clinic.db.engine, "before_cursor_execute", hear)
+    del seen[:]
+    try:
+        yield seen
+    finally:
+        event.remove(clinic.db.engine, "before_cursor_execute", hear)
+        if clinic.db.dialect == "sqlite":
+            clinic.db.write(lambda tx: driver(tx).set_trace_callback(None))
+        frame = re.compile(r"\s*(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE)\b", re.IGNORECASE)
+        seen[:] = [one for one in seen if not frame.match(one[0])]
+
+
+def driver(tx):
+    return tx.conn.connection.dbapi_connection
+
+
+# Plans
+
+
+QUESTIONS = {
+    "head": (lambda tx, day: line_rows.head(tx, "main", day, Lane.GENERAL, ()), "standing"),
+    "head of some units": (
+        lambda tx, day: line_rows.head(tx, "main", day, Lane.PRIORITY, ("umum", "gigi")),
+        "standing",
+    ),
+    "by id": (lambda tx, day: ticket_rows.by_id(tx, 1000), ""),
+    "at counter": (lambda tx, day: line_rows.at_counter(tx, 1), "at_counter"),
+    "standing": (lambda tx, day: line_rows.standing(tx, "main", day), "standing"),
+    "waiting": (lambda tx, day: line_rows.waiting(tx, "main", day), "standing"),
+    "places": (lambda tx, day: line_rows.places(tx, "main", day, Lane.GENERAL, 5), "standing"),
+    "last place": (lambda tx, day: line_rows.last_place(tx, "main", day, Lane.GENERAL), "standing"),
+    "away": (lambda tx, day: line_rows.away(tx, "main", day), "away"),
+    "service times": (lambda tx, day: line_rows.service_times(tx, "main"), "completed"),
+    "last called": (line_rows.last_called, "called"),
+    "left open": (lambda tx, day: ticket_rows.left_open(tx, day, 200), "open"),
+}
+
+
+IN_ORDER = ("head", "head of some units", "places", "last place")
+"""The index gives these in their order: the whole line is never sorted for its first ticket."""
+
+
+def plans(clinic, asked):
+    """Explain statements, on PostgreSQL both for these values and for any (a prepared one)."""
+
+    def run(tx):
+        texts = []
+        for statement, parameters in asked:
+            if clinic.db.dialect == "sqlite":
+                explained = f"EXPLAIN QUERY PLAN {statement}"
+                texts.append("\n".join(row[3] for row in driver(tx).execute(explained, parameters)))
+                continue
+            cursor = ClientCursor(driver(tx))
+            cursor.execute(f"EXPLAIN {statement}", parameters)
+            texts.append("\n".join(row[0] for row in cursor.fetchall()))
+            places = {name: f"${place}" for place, name in enumerate(parameters, 1)}
+            numbered = re.sub(r"%\((\w+)\)s", r"{\1}", statement).format(**places)
+            cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+            cursor.execute(f"PREPARE question AS {numbered}")
+            values = ", ".join(f"%({name})s" for name in parameters)
+            cursor.execute(f"EXPLAIN EXECUTE question ({values})", parameters)
+            texts.append("\n".join(row[0] for row in cursor.fetchall()))
+            cursor.execute("DEALLOCATE question")
+        return texts
+
+    return clinic.db.read(run)
+
+
+def test_questions_use_the_partial_indexes(old_clinic):
+    """However many old tickets there are, only those that the question is about are looked at."""
+    clinic, day = old_clinic, today(old_clinic)
+    for name, (ask, index) in QUESTIONS.items():
+        with statements(clinic) as asked:
+            answer = clinic.db.read(lambda tx, ask=ask: ask(tx, day))
+        assert answer or name == "left open"
+        assert len(asked) == 1
+        for plan in plans(clinic, asked):
+            wanted = f"(ix|uq)_tickets_{index}" if index else "autoindex_tickets|pk_tickets"
+            assert re.search(wanted, plan), f"{name}:\n{plan}"
+            assert not re.search(r"SCAN tickets|Seq Scan on tickets", plan), f"{name}:\n{plan}"
+            if name in IN_ORDER:
+                assert not re.search(r"TEMP B-TREE|Sort", plan), f"{name}:\n{plan}"
+
+
+def test_state_stays_a_literal(sqlite_clinic):
+    """A state that is bound, under a prepared statement, would fall off the partial index."""
+    clinic, day = sqlite_clinic, today(sqlite_clinic)
+    for name, (ask, _) in QUESTIONS.items():
+        with statements(clinic) as asked:
+            clinic.db.read(lambda tx, ask=ask: ask(tx, day))
+        bound = [str(value) for _, parameters in asked for value in parameters]
+        assert not {state.value for state in TicketState} & set(bound), name
+
+
+# Statements
+
+
+@pytest.fixture
+def counted(clinic, monkeypatch):
+    """A clinic whose memories are warm, so that only the hot path itself asks."""
+    monkeypatch.setattr(line_service, "FORECAST_AGE_S", 600.0)
+    open_all(clinic, 1, 2)
+    take(clinic, "PAPAPAPA")
+    serve(clinic, call_next(clinic, 1, STAFF).id, STAFF, 1)
+    return clinic
+
+
+def test_statements_of_issuing(counted):
+    """One on PostgreSQL; on SQLite key, counts, ticket, event, audit with their ids, topic."""
+    with statements(counted) as asked:
+        issue_ticket(counted, general(), KIOSK)
+
+    assert len(asked) == {"postgresql": 1, "sqlite": 8}[counted.db.dialect], asked
+
+
+def test_statements_of_issuing_with_a_quota(counted):
+    """The refusal must be known in between; still a handful."""
+    change_unit(counted, "umum", STAFF, quota_per_day=50)
+    issue_ticket(counted, general(), KIOSK)
+    with statements(counted) as asked:
+        issue_ticket(counted, general(), KIOSK)
+
+    assert len(asked) == {"postgresql": 6, "sqlite": 8}[counted.db.dialect], asked
+
+
+def test_statements_of_calling(counted):
+    """The same number with 3 waiting as with 60, and whether one is completed or not."""
+    alone, _ = count_call(counted, 2)
+    short, called = count_call(counted, 1)
+    take(counted, "PA" * 30)
+    serve(counted, called.id, STAFF, 1)
+    long, _ = count_call(counted, 1)
+
+    assert alone < short == long <= 25
+
+
+def count_call(clinic, counter):
+    """Call the next ticket, and count the statements of that."""
+    with statements(clinic) as asked:
+        ticket = call_next(clinic, counter, STAFF)
+    return len(asked), ticket
+
+
+def test_statements_of_the_line(counted):
+    """One reading for all screens, of as many statements with 5 waiting as with 60."""
+    counts = []
+    for more in (0, 55):
+        take(counted, "A" * more)
+        with statements(counted) as asked:
+            line_view(counted, "main")
+        counts.append(len(asked))
+
+    assert counts[0] == counts[1] <= 13, counts
+
+
+# One statement and the domain say the same
+
+
+@pytest.mark.postgres
+def test_numbers_are_written_as_the_domain_does(postgres_url, clock, tmp_path):
+    """1 to 1200, by the very expression of the one statement."""
+    source = str(issuing._ONE_STATEMENT)
+    start = source.index("CAST(:prefix AS text)")
+    expression = source[start : source.index(":prefix, numbered.value", start)].rstrip(" ,\n")
+    assert "lpad" in expression
+    query = f"SELECT value, {expression} FROM generate_series(1, 1200) AS numbered(value)"
+    db = open_database(postgres_url, "uji", clock)
+    try:
+        written = db.read(lambda tx: list(tx.conn.execute(text(query), {"prefix": "P"})))
+    finally:
+        db.close()
+
+    assert [tuple(row) for row in written] == [(n, format_number("P", n)) for n in range(1, 1201)]
+
+
+def test_both_ways_of_issuing_store_the_same(clinic, monkeypatch):
+    """One statement or step by step: the same ticket, event, audit, counts and key."""
+    left_out = {"id", "ticket_id", "record_id", "order_key", "order_tie", "code", "occurred_at",
+                "issued_at", "created_at", "key", "estimated_time"}  # fmt: skip
+    monkeypatch.setattr(line_service, "FORECAST_AGE_S", 600.0)
+
+    def newest():
+        last = {}
+        for table in (tables.tickets, tables.events, tables.audit, tables.idempotency_keys):
+            row = rows_of(clinic, table)[-1]._asdict()
+            last[table.name] = {name: row[name] for name in row if name not in left_out}
+        return last
+
+    issue_ticket(clinic, general(), STAFF, "0-first-of-two-keys")
+    first = newest()
+    change_unit(clinic, "umum", STAFF, quota_per_day=50)
+    issue_ticket(clinic, general(), STAFF, "1-second-of-two-keys")
+    second = newest()
+
+    assert first["tickets"].pop("number") == "A-001"
+    assert second["tickets"].pop("number") == "A-002"
+    assert first["audit"]["new_values"].pop("number") == "A-001"
+    assert second["audit"]["new_values"].pop("number") == "A-002"
+    for name in ("sequence", "unit_sequence"):
+        assert (first["tickets"].pop(name), second["tickets"].pop(name)) == (1, 2)
+    assert first == second
