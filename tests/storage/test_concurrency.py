@@ -291,3 +291,14 @@ def test_many_counters_after_settings_changed(clinic):
     answers = at_once([lambda n=n: call_next(clinic, n, STAFF) for n in numbers])
 
     assert Counter(type(answer).__name__ for answer in answers) == {"Ticket": len(numbers)}
+
+
+def test_numbers_of_a_prefix_stand_in_their_order(clinic):
+    """However many ask at once, A-005 is called before A-006."""
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda _: take(clinic, "A"), range(200)))
+
+    issued = sorted(rows_of(clinic, tables.tickets), key=lambda row: row.sequence)
+    found = [(row.order_key, row.order_tie) for row in issued]
+    assert len(found) == 200
+    assert found == sorted(found)

@@ -150,6 +150,7 @@ class TicketView:
     estimate_min: int | None
     counter_opens: str | None
     status_url: str | None
+    unit_name_en: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +287,7 @@ def view_of(clinic: Clinic, ticket: Ticket) -> TicketView:
         estimate_min=minutes,
         counter_opens=_counter_opens(clinic),
         status_url=f"{public_url}/t/{ticket.code}" if public_url else None,
+        unit_name_en=unit.name_en,
     )
 
 

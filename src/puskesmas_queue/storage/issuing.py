@@ -55,7 +55,8 @@ class NewTicket:
         request_hash: What the request said, to know a key that comes with another one.
         most_places: Places of the unit today, None without limit.
         topic: The line's topic.
-        order_key: Microseconds since the epoch.
+        order_key: When it was asked for, microseconds since the epoch; the ticket's own is later
+            than that of the number before it.
     """
 
     holder: str
@@ -147,7 +148,9 @@ def _repeat_of(tx: Reading, new: NewTicket) -> Ticket | None:
     return find_repeat(tx, new.holder, new.key, new.request_hash)
 
 
-def _ticket(new: NewTicket, ticket_id: int, number: str, sequence: int, in_unit: int) -> Ticket:
+def _ticket(
+    new: NewTicket, ticket_id: int, number: str, sequence: int, in_unit: int, order_key: int
+) -> Ticket:
     return Ticket(
         id=ticket_id,
         service_date=new.service_date,
@@ -163,7 +166,7 @@ def _ticket(new: NewTicket, ticket_id: int, number: str, sequence: int, in_unit:
         source=new.source,
         state=TicketState.WAITING,
         code=new.code,
-        order_key=new.order_key,
+        order_key=order_key,
         order_tie=ticket_id * TIE_STEP,
         counter=None,
         calls=0,
@@ -223,12 +226,19 @@ def _step_by_step(
     most = 2**31 - 1 if new.most_places is None else new.most_places
     if most < 1:
         raise QuotaFull(new.unit)
-    counts: dict[str, int] = dict(map(tuple, quick(tx.conn, _COUNT, {**parameters, "most": most})))
+    counted = quick(tx.conn, _COUNT[tx.dialect], {**parameters, "most": most})
+    counts = {kind: (value, last_key) for kind, value, last_key in counted}
     if "place" not in counts:
         raise QuotaFull(new.unit)
-    sequence, in_unit = counts["number"], counts["unit"]
+    (sequence, order_key), (in_unit, _) = counts["number"], counts["unit"]
     number = (format_number or tickets.format_number)(new.prefix, sequence)
-    drawn = {"id": ticket_id, "number": number, "sequence": sequence, "unit_sequence": in_unit}
+    drawn = {
+        "id": ticket_id,
+        "number": number,
+        "sequence": sequence,
+        "unit_sequence": in_unit,
+        "order_key": order_key,
+    }
     quick(tx.conn, _INSERT, {**parameters, **drawn})
     tx.event(
         event_kind(new.lane),
@@ -247,7 +257,8 @@ def _step_by_step(
         reason=new.exceed_reason,
     )
     tx.touch(new.topic)
-    return Issued(_ticket(new, ticket_id, number, sequence, in_unit), is_repeat=False)
+    ticket = _ticket(new, ticket_id, number, sequence, in_unit, order_key)
+    return Issued(ticket, is_repeat=False)
 
 
 def _in_one_statement(db: PostgresDatabase, new: NewTicket, actor: Actor) -> Issued:
@@ -265,7 +276,7 @@ def _in_one_statement(db: PostgresDatabase, new: NewTicket, actor: Actor) -> Iss
         row = conn.execute(_ONE_STATEMENT, parameters).one_or_none()
         if row is None:
             return None
-        ticket = _ticket(new, row.id, row.number, row.sequence, row.unit_sequence)
+        ticket = _ticket(new, row.id, row.number, row.sequence, row.unit_sequence, row.order_key)
         db.committed({new.topic: row.version})
         return Issued(ticket, is_repeat=False)
 
@@ -288,9 +299,7 @@ _TICKET_COLUMNS = (
     "priority_reason, payment_type, source, state, code, order_key, order_tie, calls, skips, "
     "issued_at, estimated_time, created_by, device"
 )
-_TICKET_VALUES = (
-    ":zone, :lane, :priority_reason, :payment_type, :source, 'waiting', :code, :order_key"
-)
+_TICKET_VALUES = ":zone, :lane, :priority_reason, :payment_type, :source, 'waiting', :code"
 _TICKET_END = "0, 0, :now, :estimated_time, :created_by, :device"
 _ESTIMATED = bindparam("estimated_time", type_=Instant)
 
@@ -310,20 +319,28 @@ _TAKE_KEY = {
     ).bindparams(bindparam("now", type_=Instant))
     for dialect, next_id in _NEXT_ID.items()
 }
-_COUNT = text(
-    "INSERT INTO day_counts (clinic_id, service_date, kind, name, value) VALUES "
-    "(:clinic_id, :service_date, 'place', :unit, 1), "
-    "(:clinic_id, :service_date, 'number', :prefix, 1), "
-    "(:clinic_id, :service_date, 'unit', :unit, 1) "
-    "ON CONFLICT (clinic_id, service_date, kind, name) "
-    "DO UPDATE SET value = day_counts.value + 1 "
-    "WHERE day_counts.kind <> 'place' OR day_counts.value < :most "
-    "RETURNING kind, value"
-).bindparams(bindparam("service_date", type_=Date))
+# Who draws the later number also stands later, though its request may have come a moment earlier.
+_NEXT_KEY = {
+    dialect: f"{larger}(day_counts.last_key + 1, excluded.last_key)"
+    for dialect, larger in {"sqlite": "max", "postgresql": "greatest"}.items()
+}
+_COUNT = {
+    dialect: text(
+        "INSERT INTO day_counts (clinic_id, service_date, kind, name, value, last_key) VALUES "
+        "(:clinic_id, :service_date, 'place', :unit, 1, 0), "
+        "(:clinic_id, :service_date, 'number', :prefix, 1, :order_key), "
+        "(:clinic_id, :service_date, 'unit', :unit, 1, 0) "
+        "ON CONFLICT (clinic_id, service_date, kind, name) "
+        f"DO UPDATE SET value = day_counts.value + 1, last_key = {next_key} "
+        "WHERE day_counts.kind <> 'place' OR day_counts.value < :most "
+        "RETURNING kind, value, last_key"
+    ).bindparams(bindparam("service_date", type_=Date))
+    for dialect, next_key in _NEXT_KEY.items()
+}
 _INSERT = text(
     f"INSERT INTO tickets ({_TICKET_COLUMNS}) "
     "VALUES (:clinic_id, :id, :service_date, :number, :prefix, :sequence, :unit, "
-    f":unit_sequence, {_TICKET_VALUES}, :id * {TIE_STEP}, {_TICKET_END})"
+    f":unit_sequence, {_TICKET_VALUES}, :order_key, :id * {TIE_STEP}, {_TICKET_END})"
 ).bindparams(*_TYPED, _ESTIMATED)
 _UP = (
     "ON CONFLICT (clinic_id, service_date, kind, name) "
@@ -341,8 +358,11 @@ _ONE_STATEMENT = text(
         INSERT INTO day_counts (clinic_id, service_date, kind, name, value)
         SELECT :clinic_id, :service_date, 'place', :unit, 1 FROM fresh {_UP}
     ), numbered AS (
-        INSERT INTO day_counts (clinic_id, service_date, kind, name, value)
-        SELECT :clinic_id, :service_date, 'number', :prefix, 1 FROM place {_UP}
+        INSERT INTO day_counts (clinic_id, service_date, kind, name, value, last_key)
+        SELECT :clinic_id, :service_date, 'number', :prefix, 1, :order_key FROM place
+        ON CONFLICT (clinic_id, service_date, kind, name)
+        DO UPDATE SET value = day_counts.value + 1, last_key = {_NEXT_KEY["postgresql"]}
+        RETURNING value, last_key
     ), in_unit AS (
         INSERT INTO day_counts (clinic_id, service_date, kind, name, value)
         SELECT :clinic_id, :service_date, 'unit', :unit, 1 FROM numbered {_UP}
@@ -353,9 +373,9 @@ _ONE_STATEMENT = text(
                    numbered.value::text,
                    greatest({NUMBER_DIGITS}, length(numbered.value::text)), '0'),
                :prefix, numbered.value, :unit, in_unit.value,
-               {_TICKET_VALUES}, fresh.id * {TIE_STEP}, {_TICKET_END}
+               {_TICKET_VALUES}, numbered.last_key, fresh.id * {TIE_STEP}, {_TICKET_END}
         FROM fresh, numbered, in_unit
-        RETURNING id, number, sequence, unit_sequence
+        RETURNING id, number, sequence, unit_sequence, order_key
     ), told AS (
         INSERT INTO events (clinic_id, occurred_at, kind, zone, ticket_id, actor_id, device, data)
         SELECT :clinic_id, :now, :event_kind, :zone, id, :created_by, :device, :facts FROM ticket

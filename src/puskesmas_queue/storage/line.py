@@ -20,7 +20,6 @@ from puskesmas_queue.storage.tables import (
 )
 from puskesmas_queue.storage.tickets import COLUMNS, to_ticket
 
-
 # Statements are put together once: for a small one that is most of its cost.
 _IS_LINE = (
     lines.c.clinic_id == bindparam("of_clinic"),

@@ -162,9 +162,11 @@ day_counts = Table(
     Column("kind", String(10), nullable=False),
     Column("name", String(20), nullable=False),
     Column("value", Integer, nullable=False),
+    Column("last_key", BigInteger, nullable=False, server_default="0"),
     PrimaryKeyConstraint("clinic_id", "service_date", "kind", "name"),
     CheckConstraint("value >= 0", name="not_negative"),
-    comment="kind number: last number of a prefix; unit: last unit_sequence; place: quota taken",
+    comment="kind number: last number of a prefix, and its order_key as last_key; "
+    "unit: last unit_sequence; place: quota taken",
 )
 
 tickets = Table(

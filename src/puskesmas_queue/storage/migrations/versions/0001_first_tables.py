@@ -84,11 +84,12 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=10), nullable=False),
         sa.Column("name", sa.String(length=20), nullable=False),
         sa.Column("value", sa.Integer(), nullable=False),
+        sa.Column("last_key", sa.BigInteger(), server_default="0", nullable=False),
         sa.CheckConstraint("value >= 0", name=op.f("ck_day_counts_not_negative")),
         sa.PrimaryKeyConstraint(
             "clinic_id", "service_date", "kind", "name", name=op.f("pk_day_counts")
         ),
-        comment="kind number: last number of a prefix; unit: last unit_sequence; place: quota taken",
+        comment="kind number: last number of a prefix, and its order_key as last_key; unit: last unit_sequence; place: quota taken",
     )
     op.create_table(
         "events",

@@ -93,6 +93,7 @@ function countDown(now) {
 
 let isFetching = false;
 let isSending = false;
+let sent = 0; // requests of this page, so that an older answer never covers a newer one
 
 function shownSignature() {
   return $("#lk-desk-state")?.dataset.signature;
@@ -125,6 +126,7 @@ async function follow() {
   if (!desk || isFetching || isSending) return;
   const live = liveSignature();
   if (live === undefined || live === shownSignature()) return;
+  const sentBefore = sent;
   isFetching = true;
   try {
     const answer = await fetch("/loket/current", {
@@ -133,17 +135,24 @@ async function follow() {
     });
     const elsewhere = answer.headers.get("HX-Redirect");
     if (elsewhere) window.location.assign(elsewhere);
-    else if (answer.ok && !isSending) {
-      const before = $("#lk-desk-state")?.dataset.say;
-      put(desk, await answer.text());
-      const now = $("#lk-desk-state")?.dataset.say;
-      if (now !== before) say(now);
+    else if (answer.ok) {
+      const html = await answer.text();
+      if (sent === sentBefore) showCentre(html);
     }
   } catch {
     // live.js says that the server is gone; the next event asks again.
   } finally {
     isFetching = false;
   }
+  // What happened meanwhile found this one at work.
+  if (sent !== sentBefore || liveSignature() !== live) follow();
+}
+
+function showCentre(html) {
+  const before = $("#lk-desk-state")?.dataset.say;
+  put(desk, html);
+  const now = $("#lk-desk-state")?.dataset.say;
+  if (now !== before) say(now);
 }
 
 const side = $("#lk-side");
@@ -181,6 +190,7 @@ function markOwn() {
 
 document.addEventListener("htmx:beforeRequest", () => {
   isSending = true;
+  sent += 1;
 });
 document.addEventListener("htmx:afterRequest", () => {
   isSending = false;
