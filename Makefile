@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: env demo test lint format soak
+.PHONY: env demo test lint format soak bench
 
 env:
 	$(PYTHON) -m venv .venv && $(BIN)/pip install -r requirements-dev.txt
@@ -21,3 +21,9 @@ format:
 
 soak:
 	$(BIN)/python -m pytest -m soak --soak
+
+bench:
+	$(BIN)/python bench/issue_sqlite.py
+	$(BIN)/python bench/issue_postgres.py
+	$(BIN)/python bench/call_next.py
+	$(BIN)/python bench/call_to_pixel.py

@@ -9,7 +9,6 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
@@ -22,6 +21,7 @@ from puskesmas_queue.live.listen import Listener
 from puskesmas_queue.live.topics import LiveTopics
 from puskesmas_queue.settings import load_config
 from puskesmas_queue.web.assets import VersionedFiles
+from puskesmas_queue.web.compression import Compression
 from puskesmas_queue.web.errors import crash_text, error_response
 from puskesmas_queue.web.page import Page
 from puskesmas_queue.web.rendering import STATIC, Rendering
@@ -108,7 +108,7 @@ def make_app(
                 crash=_crash,
             ),
             # Streams are left alone: the middleware knows their content type.
-            Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5),
+            Middleware(Compression, minimum_size=1024, compresslevel=5),
         ],
     )
     app.state.clinic = clinic

@@ -44,8 +44,8 @@ from puskesmas_queue.services.line import (
     remaining_places,
     today,
 )
-from puskesmas_queue.services.topics import line_topic
-from puskesmas_queue.storage import counters, issuing
+from puskesmas_queue.services.topics import line_topic, speech_topic
+from puskesmas_queue.storage import counters, issuing, speech
 from puskesmas_queue.storage import tickets as rows
 from puskesmas_queue.storage.engine import Reading, Tx
 from puskesmas_queue.storage.issuing import DuplicateTicket, NewTicket
@@ -176,6 +176,8 @@ def transfer_ticket(
         ticket = locked(tx, ticket_id)
         new_unit = target or known[ticket.unit]
         new_lane = lane or ticket.lane
+        if not new_unit.is_active:
+            raise UnitClosed(f"unit {new_unit.code} takes no patients")
         if new_lane is Lane.EMERGENCY or new_unit.is_emergency:
             raise InvalidRequest("a ticket cannot be transferred to the emergency unit")
         if new_unit.code == ticket.unit and new_lane is ticket.lane:
@@ -260,6 +262,10 @@ def record_change(
 ) -> None:
     """Store who moved a ticket along an edge, and let the screens know."""
     counter = new.counter if new.counter is not None else old.counter
+    if old.state is TicketState.CALLED and new.state not in AT_COUNTER:
+        # Who went or was sent back is not called any more.
+        speech.drop_queued(tx, new.id)
+        tx.touch(speech_topic(new.zone))
     tx.event(
         kind,
         actor=actor,

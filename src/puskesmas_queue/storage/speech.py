@@ -102,6 +102,20 @@ def end(tx: Tx, announcement_id: int, state: str) -> None:
     _change(tx, announcement_id, {"state": state, "ended_at": tx.now})
 
 
+def drop_queued(tx: Tx, ticket_id: int) -> None:
+    """Drop what waits to be spoken of a ticket; what is being spoken comes to its end."""
+    tx.conn.execute(
+        update(announcements)
+        .where(
+            announcements.c.clinic_id == tx.clinic_id,
+            announcements.c.ticket_id == ticket_id,
+            text(ANNOUNCING_SQL),
+            text("state = 'queued'"),
+        )
+        .values(state="expired", ended_at=tx.now)
+    )
+
+
 def speaker(tx: Reading, zone: str) -> Speaker | None:
     """Read which screen speaks in a zone."""
     row = tx.conn.execute(

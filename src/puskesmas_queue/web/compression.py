@@ -1,0 +1,15 @@
+"""Compression of what is read; clinics have slow networks and phones old ones."""
+
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import Receive, Scope, Send
+
+
+class Compression(GZipMiddleware):
+    """Compresses answers to GET; those to a POST are redirects or small, and must be quick."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] == "http" and scope["method"] == "GET":
+            await super().__call__(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
