@@ -34,13 +34,15 @@ from puskesmas_queue.web.routes import (
     home,
     kiosk,
     loket,
+    plugins,
     ticket,
 )
 from puskesmas_queue.web.routing import bare, refuse_undeclared
 from puskesmas_queue.web.security import SecurityMiddleware, SecurityOptions
+from puskesmas_queue.workers.outbox import Outbox
 from puskesmas_queue.workers.timers import Timers
 
-SCREENS = (home, health, kiosk, ticket, display, loket, day, account)
+SCREENS = (home, health, kiosk, ticket, display, loket, day, account, plugins)
 
 
 def build_app(config_path: Path) -> Starlette:
@@ -74,6 +76,7 @@ def make_app(
     )
     clinic.listen(hub.touched)
     timers = Timers(clinic)
+    outbox = Outbox(clinic)
     stop_listening = _listener(clinic)
 
     @asynccontextmanager
@@ -82,9 +85,11 @@ def make_app(
         gc.set_threshold(50_000, 20, 1_000)
         hub.start()
         timers.start()
+        outbox.start()
         yield
         await hub.stop()
         await run_in_threadpool(timers.stop)
+        await run_in_threadpool(outbox.stop)
         await run_in_threadpool(stop_listening)
         await run_in_threadpool(clinic.close)
 

@@ -26,8 +26,9 @@ from puskesmas_queue.domain.days import ZONES, ClockFault
 from puskesmas_queue.domain.errors import StorageUnavailable
 from puskesmas_queue.domain.options import OPTIONS, option
 from puskesmas_queue.hookspecs import Context
+from puskesmas_queue.plugin_config import PluginConfigs
 from puskesmas_queue.plugin_host.dispatch import Dispatcher, Fault
-from puskesmas_queue.plugin_host.manager import make_manager
+from puskesmas_queue.plugin_host.registry import load_plugins
 from puskesmas_queue.settings import Config
 from puskesmas_queue.storage import faults, options, topics
 from puskesmas_queue.storage.engine import Database, open_database
@@ -119,15 +120,26 @@ class Clinic:
         self._listeners: list[Callable[[dict[str, int]], None]] = []
         self._faults: queue.SimpleQueue[Fault | None] = queue.SimpleQueue()
         self._fault_writer = threading.Thread(target=self._write_faults, daemon=True)
+        self._are_configs_stale = threading.Event()
+        self._is_closing = False
+        self._config_reader = threading.Thread(target=self._keep_configs, daemon=True)
+        self.plugins = load_plugins(config.plugins.active, BUILT_IN_PLUGINS, plugins)
         self.hooks = Dispatcher(
-            make_manager(BUILT_IN_PLUGINS, plugins), self._context, self._faults.put
+            self.plugins.manager, self._context, self._faults.put, self._config_of
+        )
+        self.configs = PluginConfigs(
+            db, self.plugins, config.key_path, lambda: self._context(clock.now()), self.hooks.report
         )
         db.listener = self._committed
+        db.audience = self._audience
         known = db.read(topics.load)
         self.versions = {name: topic.version for name, topic in known.items()}
         self.guard.start(self.newest_time())
         self.hooks.switched_off.update(db.read(faults.switched_off))
         self._fault_writer.start()
+        self._read_configs()
+        if self.plugins.names:
+            self._config_reader.start()
 
     def listen(self, listener: Callable[[dict[str, int]], None]) -> None:
         """Be told the new versions of topics, in the thread that committed them."""
@@ -190,6 +202,10 @@ class Clinic:
 
     def close(self) -> None:
         """Finish what was accepted and let go of the database."""
+        self._is_closing = True
+        self._are_configs_stale.set()
+        if self._config_reader.is_alive():
+            self._config_reader.join()
         self._faults.put(None)
         self._fault_writer.join()
         self.db.close()
@@ -203,8 +219,31 @@ class Clinic:
             self.guard.saw(self.clock.now())
         if SETTINGS_TOPIC in versions:
             self.settings.forget()
+            self.configs.forget()
+            if self.plugins.names:
+                # Not here: the committing thread may be the one that others wait for.
+                self._are_configs_stale.set()
         for listener in self._listeners:
             listener(versions)
+
+    def _config_of(self, plugin: str) -> Any:
+        return self.configs.latest(plugin)
+
+    def _keep_configs(self) -> None:
+        while not self._is_closing:
+            self._are_configs_stale.wait()
+            self._are_configs_stale.clear()
+            if not self._is_closing:
+                self._read_configs()
+
+    def _read_configs(self) -> None:
+        try:
+            self.configs.warm()
+        except StorageUnavailable as error:
+            log.warning("settings of plugins: %s", error)
+
+    def _audience(self, kind: str) -> tuple[str, ...]:
+        return tuple(name for name in self.plugins.names if self.plugins.listens(name, kind))
 
     def _context(self, now: datetime) -> Context:
         return Context(self.id, self.name, self.settings, now)

@@ -9,7 +9,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -75,10 +75,22 @@ class DatabaseConfig:
 
 @dataclass(frozen=True, slots=True)
 class SecurityConfig:
-    """How long a login lasts: without a touch, and in all."""
+    """
+    How long a login lasts, without a touch and in all, and where the key of secrets is.
+
+    `key_file` is relative to `puskesmas.toml`; a clinic that keeps no secret needs none.
+    """
 
     session_idle_minutes: int = 30
     session_max_hours: int = 12
+    key_file: str = "secret.key"
+
+
+@dataclass(frozen=True, slots=True)
+class PluginsConfig:
+    """Which installed plugins are used: decisions ask them in the order of `active`."""
+
+    active: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +102,28 @@ class Config:
     server: ServerConfig = field(default_factory=ServerConfig)
     database: DatabaseConfig = field(default_factory=DatabaseConfig)
     security: SecurityConfig = field(default_factory=SecurityConfig)
+    plugins: PluginsConfig = field(default_factory=PluginsConfig)
 
     @property
     def folder(self) -> Path:
         """Relative paths of the file start here."""
         return self.path.parent
 
+    @property
+    def key_path(self) -> Path:
+        """The file with the key of stored secrets."""
+        return self.folder / self.security.key_file
 
-S = TypeVar("S", ClinicConfig, ServerConfig, DatabaseConfig, SecurityConfig)
-SECTIONS: dict[str, type[ClinicConfig | ServerConfig | DatabaseConfig | SecurityConfig]] = {
+
+S = TypeVar("S", ClinicConfig, ServerConfig, DatabaseConfig, SecurityConfig, PluginsConfig)
+SECTIONS: dict[
+    str, type[ClinicConfig | ServerConfig | DatabaseConfig | SecurityConfig | PluginsConfig]
+] = {
     "clinic": ClinicConfig,
     "server": ServerConfig,
     "database": DatabaseConfig,
     "security": SecurityConfig,
+    "plugins": PluginsConfig,
 }
 
 
@@ -156,12 +177,13 @@ def build_config(path: Path, document: Mapping[str, object], environ: Mapping[st
         server=_section(ServerConfig, "server", given["server"]),
         database=_section(DatabaseConfig, "database", given["database"]),
         security=_section(SecurityConfig, "security", given["security"]),
+        plugins=_section(PluginsConfig, "plugins", given["plugins"]),
     )
     _check(config)
     database = DatabaseConfig(
         absolute_url(config.database.url, path.parent), config.database.pooler
     )
-    return Config(path, config.clinic, config.server, database, config.security)
+    return replace(config, database=database)
 
 
 def absolute_url(url: str, folder: Path) -> str:
@@ -184,6 +206,12 @@ def absolute_url(url: str, folder: Path) -> str:
         f'database.url "{without_password(url)}" is neither sqlite:///path '
         "nor postgresql://user@host/name"
     )
+
+
+def overriding_variable(name: str, environ: Mapping[str, str] = os.environ) -> str | None:
+    """Name the environment variable that overrides a setting such as `plugins.active`, if any."""
+    wanted = OVERRIDE_PREFIX + name.upper().replace(".", "__")
+    return next((variable for variable in environ if variable.upper() == wanted), None)
 
 
 def without_password(url: str) -> str:
@@ -288,3 +316,5 @@ def _check(config: Config) -> None:
         raise SetupError("security.session_idle_minutes must be 1 to 1440")
     if not 1 <= security.session_max_hours <= 7 * 24:
         raise SetupError("security.session_max_hours must be 1 to 168")
+    if not security.key_file:
+        raise SetupError("security.key_file is empty")

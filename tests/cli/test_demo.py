@@ -45,7 +45,9 @@ def test_a_setting_changed_beside_it_stops_nothing(server):
     """The command has the demo's time: the clock guard sees nothing from the future."""
     moved = {"at": "2026-02-26T08:00:00"}
     assert httpx.post(f"{server.url}/demo/clock", json=moved).is_success
-    done = run_command("settings", "set", "display.voice", "false", "--config", server.told["config"])
+    done = run_command(
+        "settings", "set", "display.voice", "false", "--config", server.told["config"]
+    )
     assert done.returncode == 0, done.stderr
 
     deadline = time.monotonic() + 5

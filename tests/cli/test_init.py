@@ -10,6 +10,7 @@ import pytest
 from puskesmas_queue.clinic import open_clinic
 from puskesmas_queue.services.accounts import list_users
 from puskesmas_queue.settings import load_config
+from puskesmas_queue.storage.crypto import make_key_file
 
 
 def everything(folder: Path) -> list[str]:
@@ -28,6 +29,7 @@ def test_makes_a_clinic_that_opens(run, tmp_path):
         "clinic/data",
         "clinic/data/puskesmas.db",
         "clinic/puskesmas.toml",
+        "clinic/secret.key",
     ]
     clinic = open_clinic(config)
     try:
@@ -49,6 +51,7 @@ def test_the_password_is_shown_once_and_is_nowhere_in_the_folder(run, tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
 def test_others_cannot_read_it(config, clinic_folder):
     assert config.stat().st_mode & 0o077 == 0
+    assert (clinic_folder / "secret.key").stat().st_mode & 0o077 == 0
     assert (clinic_folder / "data").stat().st_mode & 0o077 == 0
 
 
@@ -60,7 +63,22 @@ def test_refuses_to_overwrite(run, refused, config, clinic_folder):
     assert config.read_bytes() == before
     config.unlink()
     refused(run("init", "clinic"), "puskesmas.db", "exists already")
-    assert everything(clinic_folder) == ["data", "data/puskesmas.db"]
+    assert everything(clinic_folder) == ["data", "data/puskesmas.db", "secret.key"]
+
+
+def test_a_key_that_is_there_is_used(run, refused, tmp_path):
+    key = tmp_path / "clinic/secret.key"
+    key.parent.mkdir()
+    key.write_text("damaged")
+    key.chmod(0o600)
+    refused(run("init", "clinic"), str(key), "damaged in line 1")
+    assert everything(tmp_path) == ["clinic", "clinic/secret.key"]
+
+    key.unlink()
+    make_key_file(key)
+    before = key.read_bytes()
+    assert run("init", "clinic").exit_code == 0
+    assert key.read_bytes() == before
 
 
 def test_a_file_in_the_way_leaves_nothing_behind(run, refused, tmp_path):
@@ -103,7 +121,7 @@ def test_on_postgresql(run, empty_postgres_url, tmp_path):
     answer = run("init", "--database", empty_postgres_url, "--preset", "ilp", "--json")
 
     assert answer.exit_code == 0, answer.output
-    assert everything(tmp_path) == ["puskesmas.toml"]
+    assert everything(tmp_path) == ["puskesmas.toml", "secret.key"]
     assert json.loads(run("db", "check", "--json").stdout) == {"differences": []}
 
 

@@ -15,9 +15,10 @@ from click.testing import CliRunner
 from puskesmas_queue.cli import main
 from puskesmas_queue.cli.root import COMMANDS
 from puskesmas_queue.domain.announcements import Announcement, Call
+from puskesmas_queue.domain.events import TICKET_FACTS, Fact
 from puskesmas_queue.domain.line import Head, LaneChoice, LineHeads, Ratio, RatioState
-from puskesmas_queue.domain.tickets import Lane
-from puskesmas_queue.hookspecs import DecisionHooks
+from puskesmas_queue.domain.tickets import Lane, TicketRequest
+from puskesmas_queue.hookspecs import DecisionHooks, FactHooks, RegistrationHooks, VetoHooks
 from puskesmas_queue.plugin_host.manager import make_manager
 from puskesmas_queue.settings import SECTIONS
 
@@ -99,12 +100,13 @@ def test_every_decision_is_listed():
 
 def signature(name: str) -> str:
     """Write a hook's signature as the page's heading does."""
-    hook = getattr(DecisionHooks, name)
+    hook = next(getattr(kind, name) for kind in KINDS if name in vars(kind))
     text = str(inspect.signature(hook, eval_str=False)).replace("(self, ", "(")
     return re.sub(r"\b(?:\w+\.)+(\w+)", r"\1", f"{name}{text}").replace("'", "")
 
 
-HOOKS = [name for name, one in vars(DecisionHooks).items() if callable(one)]
+KINDS = (DecisionHooks, VetoHooks, FactHooks, RegistrationHooks)
+HOOKS = [name for kind in KINDS for name, one in vars(kind).items() if callable(one)]
 
 
 def test_hook_headings_are_the_exact_signatures():
@@ -147,7 +149,24 @@ def test_examples_answer(hooks):
     wait = hooks.estimate_wait(people_ahead=2, service_s=[60, 90], open_counters=1, ctx=None)
     assert wait == timedelta(seconds=180)
     said = hooks.format_announcement(call=Call("P-003", "P", 3, 2, "id"), ctx=None)
-    assert said == Announcement("Nomor P, nol nol tiga.", "Silakan ke meja B.")
+    assert said == Announcement("Nomor P-003.", "Silakan ke meja B.")
+
+
+@pytest.mark.parametrize("kind", TICKET_FACTS)
+def test_examples_hear_a_fact_twice_and_keep_it_once(kind):
+    example = examples()[kind]
+    fact = Fact("clinic-1", kind, datetime(2026, 2, 26, tzinfo=UTC), "main", 1, None, 1)
+    for _ in range(2):
+        example[kind](fact=fact, ticket=SimpleNamespace(number="A-001"))
+    assert example["SEEN"] == {"clinic-1": "A-001"}
+
+
+def test_example_of_a_veto_objects_or_not():
+    check = examples()["check_ticket_request"]["check_ticket_request"]
+    wednesday = SimpleNamespace(now=datetime(2026, 2, 25, 5, tzinfo=UTC))
+    assert check(request=TicketRequest("umum", Lane.GENERAL), ctx=wednesday) is None
+    assert check(request=TicketRequest("gigi", Lane.PRIORITY), ctx=wednesday) is None
+    assert check(request=TicketRequest("gigi", Lane.GENERAL), ctx=wednesday)
 
 
 def page(name: str) -> str:

@@ -349,7 +349,7 @@ def test_failure_at_the_common_end_keeps_nothing(sqlite_db, monkeypatch):
     def fail(conn, table, rows):
         if rows and table is tables.audit:
             raise StorageUnavailable("audit")
-        insert_collected(conn, table, rows)
+        return insert_collected(conn, table, rows)
 
     monkeypatch.setattr(engines, "_insert_collected", fail)
     for code in ("a", "b"):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from puskesmas_queue.domain.errors import SetupError
-from puskesmas_queue.settings import find_config, load_config, without_password
+from puskesmas_queue.settings import find_config, load_config, overriding_variable, without_password
 
 WHOLE = """
 [clinic]
@@ -64,6 +64,18 @@ def test_environment_wins(write):
     assert config.database.url == "postgresql://u:p@localhost/clinic"
 
 
+def test_active_plugins_are_a_list_or_words_between_commas(write):
+    path = write(WHOLE + '[plugins]\nactive = ["printer", "voice"]')
+
+    assert load_config(path, {}).plugins.active == ("printer", "voice")
+    for value, active in (("voice, numbers", ("voice", "numbers")), ("", ())):
+        environ = {"PUSKESMAS__PLUGINS__ACTIVE": value}
+        assert load_config(path, environ).plugins.active == active
+        assert overriding_variable("plugins.active", environ) == "PUSKESMAS__PLUGINS__ACTIVE"
+    assert load_config(write(WHOLE), {}).plugins.active == ()
+    assert overriding_variable("plugins.active", {"PATH": "/bin"}) is None
+
+
 def test_the_file_is_the_one_given_else_the_variable_else_here(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
@@ -89,6 +101,8 @@ def test_the_file_is_the_one_given_else_the_variable_else_here(monkeypatch, tmp_
         ('[database]\nurl = "sqlite://"', ["is neither"]),
         ('[database]\nurl = "postgresql://u:secret@h"', ["u:***@h", "is neither"]),
         ('[database]\nurl = "postgresql://h:port/db"', ["is neither"]),
+        ("[plugins]\nactive = 1", ["plugins.active must be a list of texts"]),
+        ("[plugins]\nenabled = []", ['unknown setting "plugins.enabled"']),
         ("[security]\nsession_idle_minutes = 0", ["security.session_idle_minutes must be 1 to"]),
     ],
 )

@@ -79,6 +79,12 @@ TABLE = {
     (f"{TICKET}/transfer", POST): P.CALL,
     # The office.
     ("/dashboard", READ): P.DAY_VIEW,
+    ("/admin/plugins", READ): P.MANAGE_SETTINGS,
+    ("/admin/plugins/{name}", READ): P.MANAGE_SETTINGS,
+    ("/admin/plugins/{name}", POST): P.MANAGE_SETTINGS,
+    ("/admin/plugins/{name}/switch-on", POST): P.MANAGE_SETTINGS,
+    ("/admin/deliveries", READ): P.MANAGE_SETTINGS,
+    ("/admin/deliveries/{id:int}/redeliver", POST): P.MANAGE_SETTINGS,
 }
 ALLOWED = {
     P.PUBLIC: {None, *Role},
@@ -88,11 +94,13 @@ ALLOWED = {
     P.SELF: set(Role),
     P.CALL: {Role.ADMIN, Role.PETUGAS_LOKET},
     P.DAY_VIEW: {Role.ADMIN, Role.PETUGAS_LOKET, Role.PETUGAS_RM, Role.KEPALA},
+    P.MANAGE_SETTINGS: {Role.ADMIN},
 }
 VALUES = {
     "/static": "/static/css/base.css",
     "{id:int}": "999999",
     "{code}": "ZZZZ2222",
+    "{name}": "none",
     "{token}": "x" * 43,
     "{topics}": "none",
 }

@@ -5,13 +5,14 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from puskesmas_queue.domain.access import Actor, cli_actor
-from puskesmas_queue.settings import Config, load_config
+from puskesmas_queue.settings import Config, PluginsConfig, load_config
 
 if TYPE_CHECKING:
     from puskesmas_queue.clinic import Clinic
@@ -52,7 +53,7 @@ def read_config() -> Config:
 
 
 @contextmanager
-def the_clinic() -> Iterator["Clinic"]:
+def the_clinic(with_plugins: bool = True) -> Iterator["Clinic"]:
     """Open the configured clinic beside a running server, or without one."""
     from puskesmas_queue.cli.database import refuse_wrong_schema
     from puskesmas_queue.clinic import open_clinic
@@ -60,7 +61,8 @@ def the_clinic() -> Iterator["Clinic"]:
 
     config = read_config()
     refuse_wrong_schema(config)
-    clinic = open_clinic(config, kept_clock(config.folder / DEMO_CLOCK_NAME))
+    chosen = config if with_plugins else replace(config, plugins=PluginsConfig())
+    clinic = open_clinic(chosen, kept_clock(config.folder / DEMO_CLOCK_NAME))
     try:
         yield clinic
     finally:

@@ -3,7 +3,7 @@
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -12,7 +12,7 @@ from puskesmas_queue.cli.context import config_option, json_option, print_json, 
 from puskesmas_queue.cli.database import schema_fault
 from puskesmas_queue.cli.serve import lock_file
 from puskesmas_queue.domain.errors import QueueError
-from puskesmas_queue.settings import Config, without_password
+from puskesmas_queue.settings import Config, PluginsConfig, without_password
 
 if TYPE_CHECKING:
     from puskesmas_queue.clinic import Clinic
@@ -58,6 +58,7 @@ def examine() -> Iterator[Finding]:
         return
     yield Finding("configuration", "ok", str(config.path))
     yield from (finding for finding in (space(config), network(config), server(config)) if finding)
+    yield from installed(config)
     try:
         fault = schema_fault(config)
     except QueueError as error:
@@ -118,11 +119,24 @@ def server(config: Config) -> Finding | None:
         return Finding("server", "wrong", f"{config.database.file.parent}: {error.strerror}")
 
 
+def installed(config: Config) -> Iterator[Finding]:
+    """Say of every plugin that is named as active whether it can be used."""
+    from puskesmas_queue.cli.plugin import quietly_loaded
+
+    for status in quietly_loaded(config.plugins.active).statuses:
+        name = f"plugin {status.name}"
+        if status.state == "active":
+            yield Finding(name, "ok", f"{status.distribution} {status.version} is active")
+        elif status.is_broken:
+            yield Finding(name, "wrong", f"{status.state}: {status.reason}")
+
+
 def clinic(config: Config) -> Iterator[Finding]:
     """Look into the database."""
     from puskesmas_queue.clinic import open_clinic
 
-    opened = open_clinic(config)
+    # Its plugins were looked at already.
+    opened = open_clinic(replace(config, plugins=PluginsConfig()))
     try:
         for look in (furniture, accounts, clock, plugins):
             try:

@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 import tomllib
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +52,11 @@ port = 8000
 
 [database]
 url = {url}
+
+[security]
+# The key of stored secrets, made by init. Keep it outside data/ and its backups, and a copy of it
+# in a safe place: without it passwords of other services must be typed anew.
+key_file = "secret.key"
 """
 
 
@@ -130,10 +135,17 @@ def make_clinic(
     Raises:
         SetupError: Something is there already, or a folder cannot be written.
     """
+    from puskesmas_queue.storage import crypto
+
     file = config.database.file
     for existing in (config.path, file):
         if existing is not None and existing.exists():
             raise SetupError(f"{existing} exists already and was left as it is")
+    key_path = config.key_path
+    is_key_there = key_path.exists()
+    if is_key_there:
+        # Whoever brought a key along means to use it.
+        crypto.Keyring.load(key_path)
     try:
         with ExitStack() as undo:
             aside = Path(tempfile.mkdtemp(prefix=".puskesmas-init-", dir=_nearest(config.folder)))
@@ -153,6 +165,8 @@ def make_clinic(
                     unpublish.callback(file.unlink)
                     (aside / file.name).chmod(0o600)
                     shutil.move(aside / file.name, file)
+                if not is_key_there:
+                    _make_key(key_path, unpublish)
                 _write_new(config.path, text)
                 unpublish.pop_all()
     except OSError as error:
@@ -200,8 +214,15 @@ def _nearest(folder: Path) -> Path:
 def _make_folder(folder: Path, undo: ExitStack) -> None:
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     for path in reversed(missing):
-        path.mkdir(mode=0o700)
-        undo.callback(path.rmdir)
+        # One that somebody else made meanwhile is theirs, to use and to keep.
+        with suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+            undo.callback(_remove_empty, path)
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _write_new(path: Path, text: str) -> None:
@@ -212,6 +233,17 @@ def _write_new(path: Path, text: str) -> None:
     except BaseException:
         path.unlink()
         raise
+
+
+def _make_key(path: Path, undo: ExitStack) -> None:
+    from puskesmas_queue.storage.crypto import make_key_file
+
+    _make_folder(path.parent, undo)
+    try:
+        make_key_file(path)
+    except FileExistsError:
+        raise SetupError(f"{path} exists already and was left as it is") from None
+    undo.callback(path.unlink)
 
 
 def _claim(path: Path) -> None:

@@ -21,6 +21,7 @@ COMMANDS = {
     "db": "puskesmas_queue.cli.db:db",
     "settings": "puskesmas_queue.cli.settings:settings",
     "user": "puskesmas_queue.cli.user:user",
+    "plugin": "puskesmas_queue.cli.plugin:plugin",
     "doctor": "puskesmas_queue.cli.doctor:doctor",
 }
 

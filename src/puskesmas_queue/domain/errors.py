@@ -6,6 +6,7 @@ QueueError
 │   ├── UnknownName           a unit, zone, setting or user that does not exist
 │   ├── InvalidSetting        a value that its setting does not take
 │   ├── ReasonRequired        this step needs a reason
+│   ├── InvalidForm           fields of a plugin's settings that their model does not take
 │   ├── WeakPassword          the password rule says no
 │   └── KeyReused             the idempotency key came with another request before
 ├── NotFound                  no such ticket, counter, session or link
@@ -19,16 +20,20 @@ QueueError
 │   ├── QuotaFull             no place is left in this unit today
 │   ├── KioskClosed           outside opening hours
 │   ├── UnitClosed            the unit takes no patients
+│   ├── TicketObjected        a plugin objects to this ticket
 │   └── ClockUnconfirmed      the server's clock cannot be trusted
 ├── AccessDenied
 │   ├── LoginFailed           wrong name or password
 │   ├── LoginDelayed          too many wrong tries, wait
 │   └── Forbidden             this role may not
 ├── SetupError                the installation is wrong: one line for whoever starts it
+│   └── SecretUnreadable      a stored secret does not decrypt
+├── PluginSettingsInvalid     a plugin's stored settings are not what it takes
 └── StorageUnavailable        the database did not take the transaction
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 
@@ -66,6 +71,33 @@ class InvalidSetting(InvalidRequest):
         self.key = key
         self.value = value
         self.expected = expected
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """
+    What is wrong with one field of a form.
+
+    Args:
+        key: The field; empty where the fields do not go together.
+        kind: `required`, `number`, `whole_number`, `at_least`, `more_than`, `at_most`,
+            `less_than`, `multiple_of`, `too_short`, `too_long`, `choice`, `pattern`, `url`,
+            `both`, `unreadable`, `no_key`, `slow`, `wrong` or `refused`.
+        limit: The bound that was broken, for `refused` and `no_key` why; else empty.
+    """
+
+    key: str
+    kind: str
+    limit: str = ""
+
+
+class InvalidForm(InvalidRequest):
+    """Fields that their model does not take; nothing was stored."""
+
+    def __init__(self, problems: Sequence[FieldProblem]) -> None:
+        # Not the words of a plugin's own checks: they may repeat what was typed.
+        super().__init__(", ".join(f"{one.key or 'form'}: {one.kind}" for one in problems))
+        self.problems = tuple(problems)
 
 
 class ReasonRequired(InvalidRequest):
@@ -173,6 +205,14 @@ class UnitClosed(Refused):
     """The unit is not active."""
 
 
+class TicketObjected(Refused):
+    """A plugin objects to this ticket; `objection` is for the person at the kiosk."""
+
+    def __init__(self, objection: str) -> None:
+        super().__init__(f"objected: {objection}")
+        self.objection = objection
+
+
 class ClockUnconfirmed(Refused):
     """
     The server's clock cannot be trusted until staff confirm it.
@@ -214,6 +254,25 @@ class Forbidden(AccessDenied):
 
 class SetupError(QueueError):
     """The installation is wrong; the message is one line for whoever starts it."""
+
+
+class SecretUnreadable(SetupError):
+    """A stored secret does not decrypt with the keys of this clinic."""
+
+
+class PluginSettingsInvalid(QueueError):
+    """
+    A plugin has no settings that it could work with.
+
+    Args:
+        plugin: Its name.
+        reason: Why, in one line; it holds no stored value.
+    """
+
+    def __init__(self, plugin: str, reason: str) -> None:
+        super().__init__(f"settings of plugin {plugin}: {reason}")
+        self.plugin = plugin
+        self.reason = reason
 
 
 class StorageUnavailable(QueueError):

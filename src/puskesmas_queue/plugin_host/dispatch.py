@@ -6,29 +6,32 @@ deadline, since they are called inside a transaction: one that raises, answers n
 costs its own answer and nothing else.
 """
 
-import ctypes
 import logging
 import queue
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 import pluggy
 
 from puskesmas_queue.domain.announcements import Announcement, Call
+from puskesmas_queue.domain.events import Fact
 from puskesmas_queue.domain.line import LaneChoice, LineHeads, RatioState
-from puskesmas_queue.domain.tickets import Lane
+from puskesmas_queue.domain.tickets import Lane, TicketRequest
 from puskesmas_queue.hookspecs import Context
+from puskesmas_queue.plugin_host.guard import UNSTORABLE, Guard, NoAnswer, Raised, describe
 from puskesmas_queue.plugin_host.manager import BUILT_IN
 
 DEADLINE_S = 0.1
+FACT_DEADLINE_S = 30.0
+"""A fact may send something over the network."""
+MOST_STUCK = 3
+"""A plugin with so many facts that never came to an end is not told more until they do."""
 NUMBER_PATTERN = re.compile(r"[A-Z0-9](?:[A-Z0-9-]{0,10}[A-Z0-9])?")
-UNSTORABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-"""Control characters, and halves of characters that no database takes."""
 LONGEST_WAIT = timedelta(hours=24)
 LONGEST_TEXT = 200
 LONGEST_ROUND = 1_000
@@ -48,65 +51,12 @@ class Fault:
     is_switched_off: bool = False
 
 
-class _Overrun(BaseException):
-    """Raised inside a guard thread whose implementation ran out of time."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one delivery of a fact went; `detail` says why it failed."""
 
-
-class _NoAnswer(Exception):
-    """The implementation ran out of time; not a TimeoutError, which plugins raise themselves."""
-
-
-class _Raised(Exception):
-    """The implementation raised; `str()` describes what."""
-
-
-class _Guard:
-    """A thread that runs one implementation at a time for whoever waits under a deadline."""
-
-    def __init__(self) -> None:
-        self._tasks: queue.SimpleQueue[Callable[[], Any]] = queue.SimpleQueue()
-        self._answers: queue.SimpleQueue[tuple[Any, str | None]] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="hook-guard", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while True:
-            task = self._tasks.get()
-            try:
-                try:
-                    answer: tuple[Any, str | None] = (task(), None)
-                except _Overrun:
-                    return
-                except BaseException as error:
-                    # Its text is foreign code too: it is made here, under the same deadline.
-                    answer = (None, _describe_error(error))
-            except _Overrun:
-                return
-            self._answers.put(answer)
-
-    def call(self, task: Callable[[], Any], deadline_s: float) -> Any:
-        """
-        Run `task` and return what it returns.
-
-        Raises:
-            _NoAnswer: It ran out of time; this guard is then of no more use.
-            _Raised: It raised.
-        """
-        self._tasks.put(task)
-        try:
-            answer, raised = self._answers.get(timeout=deadline_s)
-        except queue.Empty:
-            raise _NoAnswer from None
-        if raised is not None:
-            raise _Raised(raised)
-        return answer
-
-    def end(self) -> None:
-        """End a Python loop by raising in it; a thread blocked in C is left behind."""
-        if self._thread.ident is not None:
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(self._thread.ident), ctypes.py_object(_Overrun)
-            )
+    is_good: bool
+    detail: str = ""
 
 
 class Dispatcher:
@@ -117,7 +67,9 @@ class Dispatcher:
         manager: The clinic's plugins.
         context: Makes what hooks may look at, for a moment.
         on_fault: Told of every fault; must return at once.
-        deadline_s: How long one implementation of a plugin may take, seconds.
+        config_of: Returns a plugin's own settings; asked inside transactions, so it reads nothing.
+        deadline_s: How long one decision or veto of a plugin may take, seconds.
+        fact_deadline_s: How long one fact may take, seconds.
     """
 
     def __init__(
@@ -125,13 +77,19 @@ class Dispatcher:
         manager: pluggy.PluginManager,
         context: Callable[[datetime], Context],
         on_fault: Callable[[Fault], None],
+        config_of: Callable[[str], Any] = lambda plugin: None,
         deadline_s: float = DEADLINE_S,
+        fact_deadline_s: float = FACT_DEADLINE_S,
     ) -> None:
         self._manager = manager
         self._context = context
         self._on_fault = on_fault
+        self._config_of = config_of
         self._deadline_s = deadline_s
-        self._guards: queue.LifoQueue[_Guard] = queue.LifoQueue()
+        self._fact_deadline_s = fact_deadline_s
+        self._stuck: dict[str, list[Guard]] = {}
+        self._resting: dict[str, Guard] = {}
+        self._guards: queue.LifoQueue[Guard] = queue.LifoQueue()
         self._lock = threading.Lock()
         self._reported: set[tuple[str, str, str]] = set()
         self.switched_off: set[str] = set()
@@ -227,6 +185,73 @@ class Dispatcher:
         words: Announcement = self._decide("format_announcement", {"call": call}, now, is_good)
         return words
 
+    def objections(self, request: TicketRequest, now: datetime) -> list[str]:
+        """Ask whether a ticket may be given; a plugin that fails does not object."""
+
+        def is_good(answer: object) -> bool:
+            return (
+                isinstance(answer, str)
+                and 0 < len(answer.strip()) <= LONGEST_TEXT
+                and UNSTORABLE.search(answer) is None
+            )
+
+        hook = "check_ticket_request"
+        found = []
+        for impl in reversed(self._impls(hook)):
+            chosen = self._chosen(impl, {"request": request}, now)
+            answer = self._ask(impl, hook, chosen, is_good)
+            if answer is not None:
+                found.append(str(answer))
+        return found
+
+    def tell(self, plugin: str, fact: Fact, about: dict[str, Any], now: datetime) -> Outcome:
+        """
+        Tell one plugin a fact; whatever it does comes back as the outcome.
+
+        Args:
+            plugin: Who is told.
+            fact: Its kind names the hook.
+            about: The further argument of the hook, by name.
+            now: The clinic's clock.
+        """
+        impl = next((i for i in self._impls(fact.kind) if i.plugin_name == plugin), None)
+        if impl is None:
+            # It listened when this was stored, and does not any more.
+            return Outcome(is_good=True)
+        stuck = [guard for guard in self._stuck.get(plugin, ()) if guard.is_running]
+        self._stuck[plugin] = stuck
+        if len(stuck) >= MOST_STUCK:
+            return Outcome(is_good=False, detail=f"{len(stuck)} earlier facts never ended")
+        chosen = self._chosen(impl, {**about, "fact": fact}, now)
+        guard = self._resting.pop(plugin, None) or Guard()
+        started = time.monotonic()
+        try:
+            guard.call(lambda: impl.function(*chosen), self._fact_deadline_s)
+        except NoAnswer:
+            guard.end()
+            stuck.append(guard)
+            detail = f"no end within {self._fact_deadline_s:.0f} s"
+            self.report(Fault(plugin, fact.kind, "overran", detail))
+            return Outcome(is_good=False, detail=detail)
+        except Raised as error:
+            self._resting[plugin] = guard
+            self.report(Fault(plugin, fact.kind, "raised", str(error)))
+            return Outcome(is_good=False, detail=str(error))
+        self._resting[plugin] = guard
+        took = time.monotonic() - started
+        self.seconds[plugin, fact.kind] = max(took, self.seconds.get((plugin, fact.kind), 0.0))
+        return Outcome(is_good=True)
+
+    def _chosen(
+        self, impl: pluggy.HookImpl, arguments: Mapping[str, Any], now: datetime
+    ) -> list[Any]:
+        """Return the arguments that an implementation takes, its context with its own settings."""
+        context = self._context(now)
+        if not impl.plugin_name.startswith(BUILT_IN):
+            context = replace(context, config=self._config_of(impl.plugin_name))
+        values = {**arguments, "ctx": context}
+        return [values[name] for name in impl.argnames]
+
     def _impls(self, hook: str) -> "list[pluggy.HookImpl]":
         caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
         return caller.get_hookimpls()
@@ -238,13 +263,11 @@ class Dispatcher:
         now: datetime,
         is_good: Callable[[object], bool],
     ) -> Any:
-        values = {**arguments, "ctx": self._context(now)}
         for impl in reversed(self._impls(hook)):
-            chosen = [values[name] for name in impl.argnames]
             if impl.plugin_name.startswith(BUILT_IN):
-                answer = impl.function(*chosen)
+                answer = impl.function(*self._chosen(impl, arguments, now))
             else:
-                answer = self._ask(impl, hook, chosen, is_good)
+                answer = self._ask(impl, hook, self._chosen(impl, arguments, now), is_good)
             if answer is not None:
                 return answer
         raise AssertionError(f"{hook} has no default")
@@ -262,40 +285,23 @@ class Dispatcher:
         try:
             guard = self._guards.get_nowait()
         except queue.Empty:
-            guard = _Guard()
+            guard = Guard()
         started = time.monotonic()
         try:
             answer = guard.call(lambda: impl.function(*chosen), self._deadline_s)
-        except _NoAnswer:
+        except NoAnswer:
             guard.end()
             self.switched_off.add(plugin)
             limit = f"no answer within {self._deadline_s * 1000:.0f} ms"
             self.report(Fault(plugin, hook, "overran", limit, is_switched_off=True))
             return None
-        except _Raised as error:
+        except Raised as error:
             answer = None
             self.report(Fault(plugin, hook, "raised", str(error)))
         self._guards.put(guard)
         took = time.monotonic() - started
         self.seconds[plugin, hook] = max(took, self.seconds.get((plugin, hook), 0.0))
         if answer is not None and not is_good(answer):
-            self.report(Fault(plugin, hook, "nonsense", f"answered {_describe(answer)}"))
+            self.report(Fault(plugin, hook, "nonsense", f"answered {describe(answer)}"))
             return None
         return answer
-
-
-def _describe(answer: object) -> str:
-    """Show an answer; that of a foreign class by its name only, since its repr is foreign code."""
-    if type(answer) in (str, int, float, bool, bytes, date, datetime, timedelta):
-        return repr(answer)[:200]
-    return f"a {type(answer).__name__}"
-
-
-def _describe_error(error: BaseException) -> str:
-    """Show an exception of a plugin in one line that can be logged and stored."""
-    name = type(error).__name__
-    try:
-        text = str(error)
-    except Exception:
-        return f"{name} without a text"
-    return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", f"{name}: {text}"[:500])

@@ -1,11 +1,21 @@
 """Makes the plugin manager of one clinic."""
 
+import inspect
+import re
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 import pluggy
 
 from puskesmas_queue.domain.errors import SetupError
-from puskesmas_queue.hookspecs import PROJECT, DecisionHooks
+from puskesmas_queue.hookspecs import (
+    PROJECT,
+    DecisionHooks,
+    FactHooks,
+    RegistrationHooks,
+    VetoHooks,
+)
+from puskesmas_queue.plugin_host.guard import describe_error
 
 BUILT_IN = "default-"
 """Names of built-in plugins begin with this; they are called without a guard."""
@@ -25,20 +35,75 @@ def make_manager(
         SetupError: A plugin wraps a hook, misses a specification, or takes a core name.
     """
     manager = pluggy.PluginManager(PROJECT)
-    manager.add_hookspecs(DecisionHooks)
+    for hooks in (RegistrationHooks, DecisionHooks, VetoHooks, FactHooks):
+        manager.add_hookspecs(hooks)
     for name, plugin in built_in:
         manager.register(plugin, BUILT_IN + name)
     for name, plugin in others:
         if name.startswith(BUILT_IN):
             raise SetupError(f"plugin {name}: names beginning with {BUILT_IN} are the core's")
-        try:
-            manager.register(plugin, name)
-            manager.check_pending()
-        except (pluggy.PluginValidationError, ValueError) as error:
-            raise SetupError(f"plugin {name}: {error}") from error
-        for hook in manager.get_hookcallers(plugin) or ():
-            if any(
-                i.plugin is plugin and (i.wrapper or i.hookwrapper) for i in hook.get_hookimpls()
-            ):
-                raise SetupError(f"plugin {name}: {hook.name} must not be a wrapper")
+        reason = register(manager, name, plugin)
+        if reason is not None:
+            raise SetupError(f"plugin {name}: {reason}")
     return manager
+
+
+def register(manager: pluggy.PluginManager, name: str, plugin: object) -> str | None:
+    """
+    Register one plugin, or leave the manager as it was.
+
+    Returns:
+        None, or why the plugin cannot be used, in one line.
+    """
+    if inspect.isclass(plugin):
+        return "it is a class: a module or an instance is needed"
+    if manager.has_plugin(name):
+        return "a plugin of this name is registered already"
+    try:
+        if manager.register(plugin, name) is None:
+            return "it is None: a module or an instance is needed"
+        reason = _fault(manager, plugin)
+        if reason is None:
+            manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        reason = _explain(str(error).strip())
+    except (ValueError, TypeError) as error:
+        reason = f"registration raised {describe_error(error)}"
+    if reason is not None and manager.has_plugin(name):
+        manager.unregister(name=name)
+    return reason
+
+
+def implemented(manager: pluggy.PluginManager, name: str) -> tuple[str, ...]:
+    """Name the hooks that a registered plugin implements."""
+    callers = manager.get_hookcallers(manager.get_plugin(name)) or ()
+    return tuple(sorted(caller.name for caller in callers if caller.has_spec()))
+
+
+def _fault(manager: pluggy.PluginManager, plugin: object) -> str | None:
+    """Look at each hook of a plugin that was just registered."""
+    callers = manager.get_hookcallers(plugin) or ()
+    known = [name for name, caller in vars(manager.hook).items() if caller.has_spec()]
+    for caller in callers:
+        for impl in caller.get_hookimpls():
+            if impl.plugin is not plugin:
+                continue
+            if not caller.has_spec() and not impl.optionalhook:
+                nearest = get_close_matches(caller.name, known, n=1)
+                hint = f'; did you mean "{nearest[0]}"?' if nearest else ""
+                return f'unknown hook "{caller.name}"{hint}'
+            if impl.wrapper or impl.hookwrapper:
+                return f"hook {caller.name} must not be a wrapper"
+            if inspect.isgeneratorfunction(impl.function) or inspect.isasyncgenfunction(
+                impl.function
+            ):
+                return f"hook {caller.name} must return its answer, not yield it"
+    return None
+
+
+def _explain(text: str) -> str:
+    """Say in one line what pluggy says in several."""
+    hook = re.search(r"for hook '(\w+)'", text)
+    if hook is None:
+        return " ".join(text.split())
+    return f"hook {hook[1]}: {text.splitlines()[-1].strip()}"

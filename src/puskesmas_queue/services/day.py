@@ -1,6 +1,6 @@
 """The day's own work: expiry, held tickets, and the clock that somebody must confirm."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from puskesmas_queue.clinic import CLOCK_TOPIC, Clinic
 from puskesmas_queue.domain.access import SYSTEM, Actor
@@ -57,6 +57,21 @@ def expire_old_days(clinic: Clinic) -> int:
         expired += clinic.db.write(run)
 
 
+def close_days(clinic: Clinic) -> int:
+    """
+    Close service days that ended since the last look: each once, and only those with tickets.
+
+    Returns:
+        How many were closed.
+    """
+    if clinic.guard.fault() is not None:
+        return 0
+    day = today(clinic)
+    if not clinic.db.read(lambda tx: rows.unclosed(tx, day)):
+        return 0
+    return clinic.db.write(lambda tx: sum(_close(tx, one) for one in rows.unclosed(tx, day)))
+
+
 def skip_long_held(clinic: Clinic) -> int:
     """Skip tickets that were held for longer than setting `queue.hold_minutes`."""
     limit = timedelta(minutes=clinic.settings.get("queue.hold_minutes"))
@@ -95,6 +110,24 @@ def _all_locked(tx: Tx, found: list[Ticket]) -> list[Ticket]:
     """
     tickets = [locked(tx, ticket_id) for ticket_id in sorted(one.id for one in found)]
     return sorted(tickets, key=lambda ticket: (ticket.service_date, ticket.unit))
+
+
+def _close(tx: Tx, day: date) -> int:
+    if rows.count_up(tx, day, "closed", "day", 1) is None:
+        return 0
+    states = rows.states_of_whole_day(tx, day)
+    tx.event(
+        "day_closed",
+        actor=SYSTEM,
+        data={
+            "service_date": day.isoformat(),
+            "issued": sum(states.values()),
+            "completed": states.get("completed", 0),
+            "cancelled": states.get("cancelled", 0),
+            "expired": states.get("expired", 0),
+        },
+    )
+    return 1
 
 
 def _expire(tx: Tx, ticket: Ticket) -> int:

@@ -19,6 +19,7 @@ from puskesmas_queue.domain.errors import (
     ReasonRequired,
     Refused,
     StorageUnavailable,
+    TicketObjected,
     UnitClosed,
     UnknownName,
 )
@@ -73,6 +74,7 @@ def issue_ticket(
         UnknownName: No such unit.
         InvalidRequest: Lane, reason or unit do not go together.
         UnitClosed, KioskClosed, ClockUnconfirmed, QuotaFull: Not now; see there.
+        TicketObjected: A plugin objects.
         KeyReused: The key came with another request.
     """
     unit = _unit(clinic, request.unit)
@@ -84,6 +86,9 @@ def issue_ticket(
             opening = opens_at(clinic)
             if opening is not None:
                 raise KioskClosed(opening)
+        objections = clinic.hooks.objections(request, clinic.clock.now())
+        if objections:
+            raise TicketObjected(objections[0])
         return _issue(clinic, request, unit, actor, key)
     except Refused:
         # Whoever lost the answer and asks again gets it, though nothing new is given now.

@@ -38,9 +38,11 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 
 from puskesmas_queue.domain.access import Actor
 from puskesmas_queue.domain.errors import SetupError, StorageUnavailable
+from puskesmas_queue.domain.events import lifetime, order_key
 from puskesmas_queue.storage import tables
 
 T = TypeVar("T")
+Audience = Callable[[str], Sequence[str]]
 log = logging.getLogger(__name__)
 
 BATCH = 128
@@ -213,13 +215,14 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _insert_collected(conn: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+def _insert_collected(conn: Connection, table: Table, rows: list[dict[str, Any]]) -> Sequence[int]:
+    """Insert rows and return their ids."""
     if not rows:
-        return
+        return ()
     driver = _sqlite_driver(conn)
     if driver is None:
-        conn.execute(insert(table), rows)
-        return
+        drawn = insert(table).returning(table.c.id, sort_by_parameter_order=True)
+        return conn.execute(drawn, rows).scalars().all()
     (last,) = driver.execute(
         f"SELECT coalesce(max(id), 0) FROM {table.name} WHERE clinic_id = :clinic_id",
         {"clinic_id": rows[0]["clinic_id"]},
@@ -229,6 +232,33 @@ def _insert_collected(conn: Connection, table: Table, rows: list[dict[str, Any]]
         f"INSERT INTO {table.name} ({', '.join(names)}) VALUES (:{', :'.join(names)})",
         [{**_plain(row), "id": last + place} for place, row in enumerate(rows, 1)],
     )
+    return range(last + 1, last + 1 + len(rows))
+
+
+def _insert_facts(conn: Connection, events: list[dict[str, Any]], audience: Audience) -> None:
+    """Insert events, each with one delivery for every plugin that listens to it."""
+    ids = _insert_collected(conn, tables.events, events)
+    deliveries = [
+        delivery_row(row, event_id, plugin)
+        for event_id, row in zip(ids, events, strict=True)
+        for plugin in audience(row["kind"])
+    ]
+    _insert_collected(conn, tables.deliveries, deliveries)
+
+
+def delivery_row(event: Mapping[str, Any], event_id: int, plugin: str) -> dict[str, Any]:
+    """Make the row that lets a plugin hear of an event."""
+    at: datetime = event["occurred_at"]
+    return {
+        "clinic_id": event["clinic_id"],
+        "event_id": event_id,
+        "plugin": plugin,
+        "order_key": order_key(event["kind"], event["ticket_id"]),
+        "state": "open",
+        "created_at": at,
+        "next_at": at,
+        "expires_at": at + lifetime(event["kind"]),
+    }
 
 
 # The newest time that was ever stored is what the clock guard compares with.
@@ -273,7 +303,8 @@ class Database(ABC):
     """
     The rows of one clinic.
 
-    `listener` is told the new topic versions of every commit, in the committing thread.
+    `listener` is told the new topic versions of every commit, in the committing thread;
+    `audience` names the plugins that hear of a kind of event.
     """
 
     def __init__(self, engine: Engine, clinic_id: str, clock: Clock) -> None:
@@ -281,6 +312,7 @@ class Database(ABC):
         self.clinic_id = clinic_id
         self.clock = clock
         self.listener: Callable[[dict[str, int]], None] = lambda versions: None
+        self.audience: Audience = lambda kind: ()
 
     @property
     def dialect(self) -> str:
@@ -459,7 +491,8 @@ class SqliteDatabase(Database):
                     refusals.append((job, error))
                 if has_savepoints:
                     sql("RELEASE job")
-            _insert_collected(conn, tables.events, [row for tx in done for row in tx.events])
+            events = [row for tx in done for row in tx.events]
+            _insert_facts(conn, events, self.audience)
             _insert_collected(conn, tables.audit, [row for tx in done for row in tx.audits])
             topics = set().union(*(tx.topics for tx in done)) if done else set()
             versions = _bump(conn, self.clinic_id, topics, self.clock.now())
@@ -499,7 +532,7 @@ class PostgresDatabase(Database):
             with self._one_write(), self.engine.connect() as conn, conn.begin():
                 tx = Tx(conn, self.clinic_id, self.clock.now())
                 result = fn(tx)
-                _insert_collected(conn, tables.events, tx.events)
+                _insert_facts(conn, tx.events, self.audience)
                 _insert_collected(conn, tables.audit, tx.audits)
                 versions = _bump(conn, self.clinic_id, tx.topics, tx.now)
         except (DBAPIError, NoConnection) as error:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, update
 
 from puskesmas_queue.storage.engine import Reading, Tx, upsert
 from puskesmas_queue.storage.tables import hook_faults
@@ -108,3 +108,18 @@ def switched_off(tx: Reading) -> set[str]:
         )
     )
     return set(rows.scalars())
+
+
+def switch_on(tx: Tx, plugin: str) -> bool:
+    """Let a plugin's decisions be asked again; say whether they were switched off."""
+    table = hook_faults
+    done = tx.conn.execute(
+        update(table)
+        .where(
+            table.c.clinic_id == tx.clinic_id,
+            table.c.plugin == plugin,
+            table.c.is_switched_off.is_(True),
+        )
+        .values(is_switched_off=False)
+    )
+    return done.rowcount > 0

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from puskesmas_queue.domain import tickets
 from puskesmas_queue.domain.access import Actor
 from puskesmas_queue.domain.errors import KeyReused, QuotaFull, StorageUnavailable
+from puskesmas_queue.domain.events import lifetime
 from puskesmas_queue.domain.line import TIE_STEP
 from puskesmas_queue.domain.tickets import (
     NUMBER_DIGITS,
@@ -268,6 +269,8 @@ def _in_one_statement(db: PostgresDatabase, new: NewTicket, actor: Actor) -> Iss
         "facts": _facts(new),
         "ip_address": actor.address,
         "user_agent": actor.user_agent,
+        "plugins": list(db.audience(event_kind(new.lane))),
+        "expires_at": new.issued_at + lifetime(event_kind(new.lane)),
         "topic": new.topic,
         "channel": channel(db.clinic_id),
     }
@@ -379,6 +382,13 @@ _ONE_STATEMENT = text(
     ), told AS (
         INSERT INTO events (clinic_id, occurred_at, kind, zone, ticket_id, actor_id, device, data)
         SELECT :clinic_id, :now, :event_kind, :zone, id, :created_by, :device, :facts FROM ticket
+        RETURNING id, ticket_id
+    ), queued AS (
+        INSERT INTO deliveries (clinic_id, event_id, plugin, order_key, state, created_at,
+                                next_at, expires_at)
+        SELECT :clinic_id, told.id, plugin, 'ticket:' || told.ticket_id, 'open', :now, :now,
+               :expires_at
+        FROM told, unnest(CAST(:plugins AS text[])) AS plugin
     ), audited AS (
         INSERT INTO audit (clinic_id, occurred_at, user_id, action, table_name, record_id,
                            new_values, device, ip_address, user_agent)
@@ -397,4 +407,6 @@ _ONE_STATEMENT = text(
            pg_notify(:channel, touched.topic || ':' || touched.version)
     FROM ticket, touched
     """
-).bindparams(*_TYPED, _ESTIMATED, bindparam("facts", type_=Json))
+).bindparams(
+    *_TYPED, _ESTIMATED, bindparam("facts", type_=Json), bindparam("expires_at", type_=Instant)
+)

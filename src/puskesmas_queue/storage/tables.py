@@ -297,6 +297,57 @@ events = Table(
 )
 Index("ix_events_ticket", events.c.clinic_id, events.c.ticket_id)
 
+OPEN_DELIVERY_SQL = "deliveries.state = 'open'"
+deliveries = Table(
+    "deliveries",
+    metadata,
+    clinic_id(),
+    row_id(),
+    Column("event_id", Id, nullable=False),
+    Column("plugin", String(100), nullable=False),
+    Column("order_key", String(60), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("created_at", Instant, nullable=False),
+    Column("next_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("settled_at", Instant),
+    Column("last_error", Text),
+    PrimaryKeyConstraint("clinic_id", "id"),
+    UniqueConstraint("clinic_id", "event_id", "plugin"),
+    CheckConstraint("state IN ('open', 'done', 'dead', 'expired')", name="state"),
+)
+Index(
+    "ix_deliveries_open",
+    deliveries.c.clinic_id,
+    deliveries.c.plugin,
+    deliveries.c.order_key,
+    deliveries.c.id,
+    sqlite_where=text("state = 'open'"),
+    postgresql_where=text("state = 'open'"),
+)
+Index(
+    "ix_deliveries_letters",
+    deliveries.c.clinic_id,
+    deliveries.c.id,
+    sqlite_where=text("state IN ('dead', 'expired')"),
+    postgresql_where=text("state IN ('dead', 'expired')"),
+)
+
+plugin_settings = Table(
+    "plugin_settings",
+    metadata,
+    clinic_id(),
+    Column("plugin", String(100), nullable=False),
+    Column("key", String(60), nullable=False),
+    Column("value", Text, nullable=False),
+    Column("is_secret", Boolean, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("updated_by", Id),
+    PrimaryKeyConstraint("clinic_id", "plugin", "key"),
+    comment="Secrets are encrypted (storage.crypto); their associated data binds them to their row",
+)
+
 topic_versions = Table(
     "topic_versions",
     metadata,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import fields, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, func, select, text, update
@@ -50,6 +50,16 @@ def by_id(tx: Reading, ticket_id: int, *, lock: bool = False) -> Ticket | None:
     of = {"of_clinic": tx.clinic_id, "of_ticket": ticket_id}
     row = tx.conn.execute(_LOCK_BY_ID if lock else _BY_ID, of).one_or_none()
     return None if row is None else to_ticket(row)
+
+
+def numbers(tx: Reading, ids: Iterable[int]) -> dict[int, str]:
+    """Return the numbers that patients see, by id."""
+    rows = tx.conn.execute(
+        select(tickets.c.id, tickets.c.number).where(
+            tickets.c.clinic_id == tx.clinic_id, tickets.c.id.in_(sorted(set(ids)))
+        )
+    )
+    return {row.id: row.number for row in rows}
 
 
 def by_code(tx: Reading, code: str) -> Ticket | None:
@@ -187,6 +197,29 @@ def states_of_day(tx: Reading, zone: str, service_date: date) -> dict[str, int]:
         .group_by(tickets.c.state)
     )
     return {row.state: row.times for row in rows}
+
+
+def states_of_whole_day(tx: Reading, service_date: date) -> dict[str, int]:
+    """Count all tickets of a day by state."""
+    rows = tx.conn.execute(
+        select(tickets.c.state, func.count().label("times"))
+        .where(tickets.c.clinic_id == tx.clinic_id, tickets.c.service_date == service_date)
+        .group_by(tickets.c.state)
+    )
+    return {row.state: row.times for row in rows}
+
+
+def unclosed(tx: Reading, before: date, oldest: int = 31) -> list[date]:
+    """Read the service days before this one that had tickets and were not closed."""
+    counted = day_counts.c
+    mine = (counted.clinic_id == tx.clinic_id, counted.service_date < before)
+    since = before - timedelta(days=oldest)
+    had = select(counted.service_date).where(
+        *mine, counted.service_date >= since, counted.kind == "number"
+    )
+    closed = select(counted.service_date).where(*mine, counted.kind == "closed")
+    rows = tx.conn.execute(had.where(counted.service_date.not_in(closed)).distinct())
+    return sorted(rows.scalars())
 
 
 def forget_keys(tx: Tx, before: datetime) -> None:

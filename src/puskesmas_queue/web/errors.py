@@ -25,6 +25,7 @@ from puskesmas_queue.domain.errors import (
     ReasonRequired,
     Refused,
     StorageUnavailable,
+    TicketObjected,
     TooEarly,
     UnitClosed,
     UnknownName,
@@ -142,6 +143,8 @@ def _refused(page: "Page", error: QueueError) -> Message:
                 _("Pendaftaran sedang tutup"),
                 _("Buka lagi pukul %(time)s.", time=f"{opens:%H:%M} {page.clinic.zone_label}"),
             )
+        case TicketObjected():
+            return (_("Nomor tidak bisa diambil"), error.objection)
         case UnitClosed():
             return (_("Layanan ini sedang tutup"), _("Pilih layanan lain."))
         case ClockUnconfirmed():

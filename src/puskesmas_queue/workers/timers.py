@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.errors import QueueError
-from puskesmas_queue.services import day, sessions, speech
+from puskesmas_queue.services import day, facts, sessions, speech
 from puskesmas_queue.services.line import all_zones
 from puskesmas_queue.storage.leader import Leader
 
@@ -31,9 +31,11 @@ class Timers:
         self._steps: tuple[tuple[float, Callable[[], object]], ...] = (
             (1.0, self._speech),
             (10.0, lambda: day.expire_old_days(clinic)),
+            (60.0, lambda: day.close_days(clinic)),
             (10.0, lambda: day.skip_long_held(clinic)),
             (30.0, lambda: sessions.end_idle_sessions(clinic)),
             (3600.0, lambda: day.forget_old_keys(clinic)),
+            (3600.0, lambda: facts.forget_delivered(clinic)),
         )
         self._due = [0.0] * len(self._steps)
 

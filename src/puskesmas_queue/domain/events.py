@@ -1,0 +1,111 @@
+"""
+Facts: what happened, as plugins hear of it after it was committed.
+
+Source: architecture, section 4; domain rules, section 8.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from puskesmas_queue.domain.tickets import Lane, PaymentType, Source, TicketState
+
+SPOKEN_LIFETIME = timedelta(seconds=90)
+"""A call that is older is never replayed."""
+LIFETIME = timedelta(hours=24)
+
+TICKET_FACTS = (
+    "ticket_issued",
+    "ticket_called",
+    "ticket_recalled",
+    "ticket_serving",
+    "ticket_skipped",
+    "ticket_held",
+    "ticket_completed",
+    "ticket_cancelled",
+    "emergency_announced",
+)
+"""Facts about one ticket."""
+FACTS = (*TICKET_FACTS, "day_closed")
+"""Every fact that plugins may listen to, by the name of its event and hook."""
+
+LIFETIMES: Mapping[str, timedelta] = {
+    "ticket_called": SPOKEN_LIFETIME,
+    "ticket_recalled": SPOKEN_LIFETIME,
+    "emergency_announced": timedelta(minutes=10),
+}
+
+
+def lifetime(kind: str) -> timedelta:
+    """Return how long a fact is worth delivering."""
+    return LIFETIMES.get(kind, LIFETIME)
+
+
+def order_key(kind: str, ticket_id: int | None) -> str:
+    """Name what a fact is about: facts of one key are delivered in order."""
+    return f"ticket:{ticket_id}" if ticket_id is not None else kind
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """
+    Something that happened.
+
+    Args:
+        id: The same for every delivery of this fact: an implementation that saw it before
+            does nothing.
+        kind: The hook's name.
+        at: When it happened, aware, in UTC.
+        zone: The hall, if any.
+        counter: The counter's number, if any.
+        reason: Why, where staff said so.
+        attempt: 1 for the first delivery.
+        schema_version: Grows when the meaning of a field changes.
+    """
+
+    id: str
+    kind: str
+    at: datetime
+    zone: str | None
+    counter: int | None
+    reason: str | None
+    attempt: int
+    schema_version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TicketFact:
+    """
+    The ticket that a fact is about, as it stands at delivery.
+
+    `state` is the state that the fact led to. The reason of priority is health data and is not
+    here.
+    """
+
+    id: int
+    service_date: date
+    number: str
+    prefix: str
+    sequence: int
+    unit: str
+    unit_name: str
+    unit_sequence: int
+    zone: str
+    lane: Lane
+    payment_type: PaymentType | None
+    source: Source
+    state: TicketState
+    code: str
+    calls: int
+    issued_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DayFact:
+    """A service day that ended: tickets issued, completed, cancelled and expired."""
+
+    service_date: date
+    issued: int
+    completed: int
+    cancelled: int
+    expired: int

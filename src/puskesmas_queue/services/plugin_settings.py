@@ -1,0 +1,267 @@
+"""Settings of plugins: reading them, and changing them by a form."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from puskesmas_queue.clinic import SETTINGS_TOPIC, Clinic
+from puskesmas_queue.domain.access import Actor
+from puskesmas_queue.domain.errors import (
+    FieldProblem,
+    InvalidForm,
+    NotFound,
+    SetupError,
+)
+from puskesmas_queue.plugin_host.forms import (
+    CLEAR,
+    LONGEST_TEXT,
+    Field,
+    Form,
+    Value,
+    form_fields,
+    parse,
+    shown,
+    validate,
+)
+from puskesmas_queue.storage import plugin_settings as rows
+from puskesmas_queue.storage.engine import Tx
+from puskesmas_queue.storage.plugin_settings import StoredValue
+
+__all__ = [
+    "CLEAR",
+    "FieldState",
+    "field_states",
+    "form_fields",
+    "plugin_config",
+    "read",
+    "save",
+    "settings_model",
+]
+MASK = "••••"
+"""What the audit holds of a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldState:
+    """
+    A field as the form shows it.
+
+    Args:
+        field: What it is.
+        text: What it holds; always empty for a secret.
+        is_stored: Whether somebody set it; for a secret all that is ever told.
+        unreadable: Why what is stored cannot be read, if so.
+    """
+
+    field: Field
+    text: str
+    is_stored: bool
+    unreadable: str | None = None
+
+
+def settings_model(clinic: Clinic, plugin: str) -> type[BaseModel] | None:
+    """
+    Return the model that a plugin brought for its settings, None where it has none.
+
+    Raises:
+        PluginSettingsInvalid: It brought one that cannot be used.
+    """
+    form = clinic.configs.form(plugin)
+    return None if form is None else form.model
+
+
+def read(clinic: Clinic, plugin: str) -> BaseModel:
+    """
+    Return a plugin's settings: what is stored, and the model's defaults for the rest.
+
+    Raises:
+        NotFound: The plugin has no settings.
+        PluginSettingsInvalid: Something is lacking, or not what the model takes.
+    """
+    settings = clinic.configs.get(plugin)
+    if settings is None:
+        raise NotFound(f"plugin {plugin} has no settings")
+    return settings
+
+
+def plugin_config(clinic: Clinic, plugin: str) -> BaseModel | None:
+    """
+    Return what a plugin may know of its own settings, None where it has none.
+
+    Raises:
+        PluginSettingsInvalid: See `read`.
+    """
+    return clinic.configs.get(plugin)
+
+
+def field_states(clinic: Clinic, plugin: str) -> list[FieldState]:
+    """
+    Return the fields of a plugin's form with what they hold.
+
+    Raises:
+        NotFound: The plugin has no settings.
+        PluginSettingsInvalid: It brought a model that cannot be used.
+    """
+    form = _form(clinic, plugin)
+    stored = clinic.configs.stored(plugin)
+    values, unreadable = clinic.configs.values(plugin, form, stored)
+    return [
+        FieldState(
+            field,
+            "" if field.kind == "secret" else shown(field, values.get(field.key, field.default)),
+            field.key in values or field.key in unreadable,
+            unreadable.get(field.key),
+        )
+        for field in form.fields
+    ]
+
+
+def save(clinic: Clinic, plugin: str, form: Mapping[str, str], actor: Actor) -> bool:
+    """
+    Change a plugin's settings by what a form sent.
+
+    A switch that was not sent is off; any other field that was not sent stays as it is. An empty
+    secret stays as it is too, `clear-<key>` takes it away.
+
+    Returns:
+        Whether anything changed.
+
+    Raises:
+        NotFound: The plugin has no settings.
+        PluginSettingsInvalid: It brought a model that cannot be used.
+        InvalidForm: Nothing was stored; with what is wrong, by field.
+    """
+    made = _form(clinic, plugin)
+    stored = clinic.configs.stored(plugin)
+    values, unreadable = clinic.configs.values(plugin, made, stored)
+    wanted: dict[str, Value] = dict(values)
+    problems: list[FieldProblem] = []
+    for field in made.fields:
+        problem = _take(field, form, wanted, unreadable)
+        if problem is not None:
+            problems.append(problem)
+    _, found = validate(made, wanted)
+    known = {problem.key for problem in problems}
+    problems += [problem for problem in found if problem.key not in known]
+    if known:
+        # Fields are put right first; whether they go together is asked with the good ones.
+        problems = [problem for problem in problems if problem.key]
+    if problems:
+        order = [field.key for field in made.fields]
+        problems.sort(key=lambda one: order.index(one.key) if one.key else len(order))
+        raise InvalidForm(problems)
+    changed = [field for field in made.fields if _is_changed(field, wanted, values, stored)]
+    if not changed:
+        return False
+    packed = _pack(clinic, plugin, changed, wanted)
+    old = {field.key: _told(field, values) for field in changed}
+    new = {field.key: _told(field, wanted) for field in changed}
+
+    def run(tx: Tx) -> None:
+        for key, value in packed.items():
+            rows.store(tx, plugin, key, value, actor.id)
+        rows.forget(tx, plugin, [field.key for field in changed if field.key not in packed])
+        tx.audit(
+            "change_plugin_settings",
+            actor=actor,
+            table="plugin_settings",
+            record=plugin[:64],
+            old=old,
+            new=new,
+        )
+        tx.touch(SETTINGS_TOPIC)
+
+    clinic.db.write(run)
+    return True
+
+
+def _form(clinic: Clinic, plugin: str) -> Form:
+    form = clinic.configs.form(plugin)
+    if form is None:
+        raise NotFound(f"plugin {plugin} has no settings")
+    return form
+
+
+def _take(
+    field: Field,
+    form: Mapping[str, str],
+    wanted: dict[str, Value],
+    unreadable: Mapping[str, str],
+) -> FieldProblem | None:
+    """Put what was sent for one field among the wanted values, or say what is wrong with it."""
+    if field.kind == "secret":
+        return _take_secret(field, form, wanted, unreadable)
+    if field.key not in form and field.kind != "switch":
+        return None
+    value = parse(field, form.get(field.key))
+    if isinstance(value, FieldProblem):
+        wanted.pop(field.key, None)
+        return value
+    wanted[field.key] = value
+    return None
+
+
+def _take_secret(
+    field: Field,
+    form: Mapping[str, str],
+    wanted: dict[str, Value],
+    unreadable: Mapping[str, str],
+) -> FieldProblem | None:
+    typed, is_cleared = form.get(field.key, ""), bool(form.get(CLEAR + field.key))
+    if typed and is_cleared:
+        return FieldProblem(field.key, "both")
+    if len(typed) > LONGEST_TEXT:
+        return FieldProblem(field.key, "too_long", str(LONGEST_TEXT))
+    if typed:
+        wanted[field.key] = typed
+    elif is_cleared:
+        wanted.pop(field.key, None)
+    elif field.key in unreadable:
+        return FieldProblem(field.key, "unreadable")
+    return None
+
+
+def _is_changed(
+    field: Field,
+    wanted: Mapping[str, Value],
+    values: Mapping[str, Value],
+    stored: Mapping[str, StoredValue],
+) -> bool:
+    row = stored.get(field.key)
+    if row is not None and (field.key not in values or row.is_secret != (field.kind == "secret")):
+        return True
+    if field.kind == "secret":
+        return wanted.get(field.key) != values.get(field.key)
+    before = values.get(field.key, field.default)
+    after = wanted.get(field.key, field.default)
+    # True is 1 to Python.
+    return (isinstance(before, bool), before) != (isinstance(after, bool), after)
+
+
+def _pack(
+    clinic: Clinic, plugin: str, changed: list[Field], wanted: Mapping[str, Value]
+) -> dict[str, StoredValue]:
+    """Write values as they are stored; a secret that cannot be encrypted is not stored at all."""
+    packed = {}
+    for field in changed:
+        if field.key not in wanted:
+            continue
+        value = wanted[field.key]
+        if field.kind != "secret":
+            packed[field.key] = StoredValue(json.dumps(value), is_secret=False)
+            continue
+        try:
+            text = clinic.configs.encrypt(plugin, field.key, str(value))
+        except SetupError as error:
+            raise InvalidForm([FieldProblem(field.key, "no_key", str(error))]) from None
+        packed[field.key] = StoredValue(text, is_secret=True)
+    return packed
+
+
+def _told(field: Field, values: Mapping[str, Value]) -> Value:
+    """Say for the audit what a field held or holds."""
+    if field.kind == "secret":
+        return MASK if field.key in values else None
+    return values.get(field.key, field.default)

@@ -1,0 +1,139 @@
+"""
+Delivers facts to plugins, in order per key, until they were delivered, died or expired.
+
+Each plugin has a thread of its own, so that a slow one starves nobody; several processes share
+the rows through the database. Woken by commits, polls as a fallback.
+"""
+
+import logging
+import threading
+from datetime import timedelta
+
+from puskesmas_queue.clinic import Clinic
+from puskesmas_queue.domain.errors import QueueError
+from puskesmas_queue.plugin_host.dispatch import Outcome
+from puskesmas_queue.services import facts
+from puskesmas_queue.storage import outbox as rows
+from puskesmas_queue.storage.engine import Tx
+from puskesmas_queue.storage.outbox import Delivery
+
+BATCH = 20
+LEASE = timedelta(seconds=60)
+"""A worker that died gives its rows back after so long."""
+POLL_S = 1.0
+BACKOFF_S = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1200, 1800)
+MAX_ATTEMPTS = len(BACKOFF_S) + 1
+log = logging.getLogger(__name__)
+
+
+class OutboxWorker:
+    """Delivers to one plugin."""
+
+    def __init__(self, clinic: Clinic, plugin: str) -> None:
+        self._clinic = clinic
+        self._plugin = plugin
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"outbox-{plugin}", daemon=True)
+
+    def start(self) -> None:
+        """Begin with what was left."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look at once: something was committed."""
+        self._wake.set()
+
+    def stop(self, timeout_s: float) -> None:
+        """Finish the present fact, then whatever is due and quick; give up after the time."""
+        self._stop.set()
+        self._wake.set()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        was_failing = False
+        while True:
+            self._wake.clear()
+            is_last = self._stop.is_set()
+            try:
+                delivered = self._deliver_due()
+                was_failing = False
+            except QueueError as error:
+                delivered = 0
+                if not was_failing:
+                    log.warning("outbox of %s: %s", self._plugin, error)
+                was_failing = True
+            except Exception:
+                delivered = 0
+                if not was_failing:
+                    log.exception("outbox of %s", self._plugin)
+                was_failing = True
+            if delivered and not is_last:
+                continue
+            if is_last:
+                return
+            self._wake.wait(POLL_S)
+
+    def _deliver_due(self) -> int:
+        due = self._clinic.db.read(lambda tx: rows.next_due(tx, self._plugin))
+        if due is None or due > self._clinic.clock.now():
+            return 0
+        claimed = self._clinic.db.write(lambda tx: rows.claim(tx, self._plugin, BATCH, LEASE))
+        for index, delivery in enumerate(claimed):
+            if self._stop.is_set() and index:
+                self._return(claimed[index:])
+                break
+            self._deliver(delivery)
+        return len(claimed)
+
+    def _deliver(self, delivery: Delivery) -> None:
+        now = self._clinic.clock.now()
+        if now >= delivery.expires_at:
+            self._clinic.db.write(lambda tx: rows.settle(tx, delivery, "expired"))
+            return
+        outcome = facts.deliver(self._clinic, self._plugin, delivery)
+        self._clinic.db.write(lambda tx: self._keep(tx, delivery, outcome))
+
+    def _keep(self, tx: Tx, delivery: Delivery, outcome: Outcome) -> None:
+        if outcome.is_good:
+            rows.settle(tx, delivery, "done")
+            return
+        if delivery.attempts + 1 >= MAX_ATTEMPTS:
+            rows.settle(tx, delivery, "dead", outcome.detail)
+            return
+        pause = timedelta(seconds=BACKOFF_S[delivery.attempts])
+        if tx.now + pause >= delivery.expires_at:
+            # The next try would come too late to be worth anything.
+            rows.settle(tx, delivery, "dead", outcome.detail)
+            return
+        rows.put_off(tx, delivery, tx.now + pause, outcome.detail)
+
+    def _return(self, claimed: list[Delivery]) -> None:
+        def run(tx: Tx) -> None:
+            for delivery in claimed:
+                rows.give_back(tx, delivery)
+
+        self._clinic.db.write(run)
+
+
+class Outbox:
+    """All workers of a clinic's active plugins."""
+
+    def __init__(self, clinic: Clinic) -> None:
+        self._workers = [OutboxWorker(clinic, name) for name in clinic.plugins.listeners()]
+        clinic.listen(lambda versions: self.wake())
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        for worker in self._workers:
+            worker.start()
+
+    def wake(self) -> None:
+        """Look at once."""
+        for worker in self._workers:
+            worker.wake()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Drain what is quick and end; the rest is delivered after the next start."""
+        for worker in self._workers:
+            worker.stop(timeout_s)

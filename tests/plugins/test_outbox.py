@@ -1,0 +1,380 @@
+"""Facts reach plugins: at least once, in order per ticket, never too late."""
+
+import random
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from puskesmas_queue.clinic import Clinic
+from puskesmas_queue.clock import ShiftedClock
+from puskesmas_queue.domain.access import Actor, Role
+from puskesmas_queue.domain.errors import NotFound, TicketObjected
+from puskesmas_queue.domain.events import FACTS, Fact, TicketFact
+from puskesmas_queue.domain.tickets import Lane, PaymentType, TicketRequest, TicketState
+from puskesmas_queue.hookspecs import Context, hookimpl
+from puskesmas_queue.services import calling, counters, day, facts, tickets
+from puskesmas_queue.storage import outbox as rows
+from puskesmas_queue.workers import outbox
+from puskesmas_queue.workers.outbox import Outbox
+from support.clinics import make_clinic, make_config
+
+KIOSK = Actor("device", name="kiosk", device="kiosk-1")
+STAFF = Actor("user", id=1, name="Siti", role=Role.PETUGAS_LOKET)
+REQUEST = TicketRequest("umum", Lane.GENERAL, PaymentType.UMUM)
+
+
+class Receiver:
+    """Hears every fact, and fails as often as it is told."""
+
+    def __init__(self, fails: Callable[[Fact], bool] = lambda fact: False) -> None:
+        self.seen: list[tuple[str, str, str | None]] = []
+        self.attempts: dict[str, int] = defaultdict(int)
+        self.fails = fails
+
+    def hear(self, fact: Fact, number: str | None) -> None:
+        self.attempts[fact.id] += 1
+        if self.fails(fact):
+            raise RuntimeError("not now")
+        self.seen.append((fact.id, fact.kind, number))
+
+    @property
+    def once(self) -> list[tuple[str, str, str | None]]:
+        """What a receiver that goes by `fact.id` has: each fact once."""
+        return list(dict.fromkeys(self.seen))
+
+
+def listener(receiver: Receiver) -> object:
+    def about_ticket(kind: str) -> object:
+        def hear(fact: Fact, ticket: TicketFact) -> None:
+            receiver.hear(fact, ticket.number)
+
+        hear.__name__ = kind
+        return hookimpl(hear)
+
+    def closed(fact: Fact) -> None:
+        receiver.hear(fact, None)
+
+    members = {kind: staticmethod(about_ticket(kind)) for kind in FACTS if kind != "day_closed"}
+    return type("Listener", (), {**members, "day_closed": staticmethod(hookimpl(closed))})()
+
+
+@pytest.fixture
+def open_with(
+    database_url: str, clock: ShiftedClock, tmp_path: Path
+) -> Iterator[Callable[..., Clinic]]:
+    """Opens a clinic whose plugins are these objects, by name."""
+    opened = []
+
+    def open_clinic(**plugins: object) -> Clinic:
+        clinic = make_clinic(make_config(database_url, tmp_path), clock, plugins=plugins.items())
+        opened.append(clinic)
+        return clinic
+
+    yield open_clinic
+    for clinic in opened:
+        clinic.close()
+
+
+@contextmanager
+def delivering(clinic: Clinic) -> Iterator[Outbox]:
+    worker = Outbox(clinic)
+    worker.start()
+    try:
+        yield worker
+    finally:
+        worker.stop()
+
+
+def until(condition: Callable[[], bool], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_journey_is_told_in_order(open_with):
+    """Issued, called, recalled, serving, held, serving, completed: each once, in this order."""
+    receiver = Receiver()
+    clinic = open_with(listener=listener(receiver))
+    with delivering(clinic):
+        ticket = tickets.issue_ticket(clinic, REQUEST, KIOSK)
+        counters.open_counter(clinic, 1, "s" * 64, STAFF)
+        calling.call_next(clinic, 1, STAFF)
+        clinic.clock.advance(timedelta(seconds=21))
+        calling.recall(clinic, ticket.id, STAFF)
+        calling.serve(clinic, ticket.id, STAFF, 1)
+        calling.hold(clinic, ticket.id, STAFF)
+        calling.serve(clinic, ticket.id, STAFF, 1)
+        calling.complete(clinic, ticket.id, STAFF)
+        until(lambda: len(receiver.once) == 7)
+    assert [kind.removeprefix("ticket_") for _, kind, _ in receiver.seen] == [
+        "issued", "called", "recalled", "serving", "held", "serving", "completed",
+    ]  # fmt: skip
+    assert {number for _, _, number in receiver.seen} == {"A-001"}
+
+
+def test_facts_say_what_happened(open_with):
+    """Counter, zone, state and the ticket's words; no reason of priority anywhere."""
+    heard = []
+
+    class Listener:
+        @hookimpl
+        def ticket_called(self, fact: Fact, ticket: TicketFact, ctx: Context) -> None:
+            heard.append((fact, ticket, ctx))
+
+    clinic = open_with(listener=Listener())
+    with delivering(clinic):
+        tickets.issue_ticket(clinic, REQUEST, KIOSK)
+        counters.open_counter(clinic, 2, "s" * 64, STAFF)
+        calling.call_next(clinic, 2, STAFF)
+        until(lambda: bool(heard))
+    fact, ticket, ctx = heard[0]
+    assert (fact.kind, fact.counter, fact.zone, fact.attempt) == ("ticket_called", 2, "main", 1)
+    assert (ticket.number, ticket.unit_name, ticket.state) == (
+        "A-001", "Poli Umum", TicketState.CALLED,
+    )  # fmt: skip
+    assert ctx.clinic_name == "Puskesmas Uji"
+    assert not hasattr(ticket, "priority_reason")
+
+
+def test_what_a_plugin_does_not_hear_is_not_stored_for_it(open_with):
+    """A listener of one fact has rows of that fact only; without listeners there are none."""
+
+    class Listener:
+        @hookimpl
+        def ticket_cancelled(self, fact: Fact, ticket: TicketFact) -> None:
+            raise AssertionError
+
+    clinic = open_with(listener=Listener())
+    tickets.issue_ticket(clinic, REQUEST, KIOSK)
+    assert facts.delivery_counts(clinic) == {}
+
+
+def test_left_over_facts_are_delivered_after_a_restart(open_with):
+    """What was committed before a crash is told after it."""
+    receiver = Receiver()
+    clinic = open_with(listener=listener(receiver))
+    tickets.issue_ticket(clinic, REQUEST, KIOSK)
+    assert receiver.seen == []
+    with delivering(clinic):
+        until(lambda: len(receiver.once) == 1)
+
+
+def test_a_fact_of_a_dead_worker_is_taken_over(open_with):
+    """A claimed row comes back after its lease."""
+    receiver = Receiver()
+    clinic = open_with(listener=listener(receiver))
+    tickets.issue_ticket(clinic, REQUEST, KIOSK)
+    claimed = clinic.db.write(lambda tx: rows.claim(tx, "listener", 10, outbox.LEASE))
+    assert len(claimed) == 1
+    assert clinic.db.write(lambda tx: rows.claim(tx, "listener", 10, outbox.LEASE)) == []
+    clinic.clock.advance(outbox.LEASE)
+    with delivering(clinic):
+        until(lambda: len(receiver.once) == 1)
+
+
+def test_two_workers_share_the_rows_and_keep_the_order(open_with, monkeypatch):
+    """Two processes' worth of workers, a receiver that fails 30 %: each once, in order per key."""
+    monkeypatch.setattr(outbox, "BACKOFF_S", (0,) * 200)
+    monkeypatch.setattr(outbox, "MAX_ATTEMPTS", 200)
+    dice = random.Random(4)
+    lock = threading.Lock()
+
+    def fails(fact: Fact) -> bool:
+        with lock:
+            return dice.random() < 0.3
+
+    receiver = Receiver(fails)
+    clinic = open_with(listener=listener(receiver))
+    with delivering(clinic), delivering(clinic):
+        issued = [tickets.issue_ticket(clinic, REQUEST, KIOSK) for _ in range(60)]
+        for ticket in issued:
+            tickets.cancel_ticket(clinic, ticket.id, "uji", STAFF)
+        until(lambda: len(receiver.once) == 120, 60)
+    by_number = defaultdict(list)
+    for _, kind, number in receiver.once:
+        by_number[number].append(kind)
+    assert set(by_number) == {ticket.number for ticket in issued}
+    assert set(map(tuple, by_number.values())) == {("ticket_issued", "ticket_cancelled")}
+    assert facts.delivery_counts(clinic) == {}
+
+
+def test_a_failing_receiver_is_tried_again_with_pauses(open_with):
+    """First after a second; the facts behind it wait for it."""
+    receiver = Receiver(lambda fact: fact.attempt < 2)
+    clinic = open_with(listener=listener(receiver))
+    with delivering(clinic) as worker:
+        ticket = tickets.issue_ticket(clinic, REQUEST, KIOSK)
+        tickets.cancel_ticket(clinic, ticket.id, "uji", STAFF)
+        until(lambda: len(receiver.attempts) == 1)
+        time.sleep(0.3)
+        assert receiver.seen == []
+        for _ in range(2):
+            clinic.clock.advance(timedelta(seconds=1.1))
+            worker.wake()
+            time.sleep(0.3)
+        until(lambda: len(receiver.once) == 2)
+    assert [kind for _, kind, _ in receiver.seen] == ["ticket_issued", "ticket_cancelled"]
+
+
+def test_a_spoken_call_is_never_replayed(open_with):
+    """Older than 90 s: expired, and the receiver does not hear of it."""
+    receiver = Receiver()
+    clinic = open_with(listener=listener(receiver))
+    tickets.issue_ticket(clinic, REQUEST, KIOSK)
+    counters.open_counter(clinic, 1, "s" * 64, STAFF)
+    calling.call_next(clinic, 1, STAFF)
+    clinic.clock.advance(timedelta(seconds=91))
+    with delivering(clinic):
+        until(lambda: facts.delivery_counts(clinic) == {("listener", "expired"): 1})
+    assert [kind for _, kind, _ in receiver.seen] == ["ticket_issued"]
+    letter = facts.dead_letters(clinic)[0]
+    assert (letter.kind, letter.state) == ("ticket_called", "expired")
+
+
+def test_dead_letters_are_listed_and_delivered_by_hand(open_with, monkeypatch):
+    """Given up after the last try; an administrator sends it again."""
+    monkeypatch.setattr(outbox, "BACKOFF_S", (0, 0, 0))
+    monkeypatch.setattr(outbox, "MAX_ATTEMPTS", 3)
+    is_broken = True
+    receiver = Receiver(lambda fact: is_broken)
+    clinic = open_with(listener=listener(receiver))
+    with delivering(clinic):
+        tickets.issue_ticket(clinic, REQUEST, KIOSK)
+        until(lambda: facts.delivery_counts(clinic) == {("listener", "dead"): 1})
+        letter = facts.dead_letters(clinic)[0]
+        assert (letter.plugin, letter.attempts) == ("listener", 3)
+        assert letter.last_error == "RuntimeError: not now"
+        is_broken = False
+        facts.redeliver(clinic, letter.id, STAFF)
+        until(lambda: len(receiver.once) == 1)
+        with pytest.raises(NotFound):
+            facts.redeliver(clinic, letter.id, STAFF)
+
+
+def test_a_slow_plugin_starves_nobody(open_with):
+    """One that hangs keeps neither the line nor another plugin waiting."""
+    release = threading.Event()
+
+    class Slow:
+        @hookimpl
+        def ticket_issued(self, fact: Fact, ticket: TicketFact) -> None:
+            release.wait(30)
+
+    receiver = Receiver()
+    clinic = open_with(slow_one=Slow(), listener=listener(receiver))
+    clinic.hooks._fact_deadline_s = 0.2
+    try:
+        with delivering(clinic):
+            started = time.monotonic()
+            for _ in range(20):
+                tickets.issue_ticket(clinic, REQUEST, KIOSK)
+            assert time.monotonic() - started < 5
+            until(lambda: len(receiver.once) == 20)
+    finally:
+        release.set()
+
+
+def test_a_plugin_whose_facts_never_end_is_left_alone(open_with):
+    """At most three threads are lost to it."""
+    release = threading.Event()
+
+    class Stuck:
+        @hookimpl
+        def ticket_issued(self, fact: Fact, ticket: TicketFact) -> None:
+            while not release.is_set():
+                # Holds out against what ends a Python loop.
+                try:
+                    release.wait(0.05)
+                except BaseException:
+                    continue
+
+    clinic = open_with(stuck=Stuck())
+    clinic.hooks._fact_deadline_s = 0.1
+    tickets.issue_ticket(clinic, REQUEST, KIOSK)
+    delivery = clinic.db.write(lambda tx: rows.claim(tx, "stuck", 1, outbox.LEASE))[0]
+    try:
+        outcomes = [facts.deliver(clinic, "stuck", delivery) for _ in range(5)]
+        assert [outcome.is_good for outcome in outcomes] == [False] * 5
+        assert outcomes[-1].detail == "3 earlier facts never ended"
+    finally:
+        release.set()
+
+
+def test_an_async_listener_is_awaited(open_with):
+    """A fact may be heard by a coroutine."""
+    heard = []
+
+    class Listener:
+        @hookimpl
+        async def ticket_issued(self, ticket: TicketFact) -> None:
+            heard.append(ticket.number)
+
+    clinic = open_with(listener=Listener())
+    with delivering(clinic):
+        tickets.issue_ticket(clinic, REQUEST, KIOSK)
+        until(lambda: heard == ["A-001"])
+
+
+def test_a_day_is_closed_once(open_with):
+    """At midnight, with its figures; the next look says nothing."""
+    receiver = Receiver()
+    clinic = open_with(listener=listener(receiver))
+    for _ in range(3):
+        tickets.issue_ticket(clinic, REQUEST, KIOSK)
+    assert day.close_days(clinic) == 0
+    clinic.clock.advance(timedelta(days=1))
+    day.confirm_clock(clinic, STAFF)
+    day.expire_old_days(clinic)
+    assert day.close_days(clinic) == 1
+    assert day.close_days(clinic) == 0
+    with delivering(clinic):
+        until(lambda: any(kind == "day_closed" for _, kind, _ in receiver.seen))
+
+
+def test_a_veto_refuses_with_its_reason(open_with):
+    """The person at the kiosk reads why; a ticket that passes is given."""
+
+    class OnlyGigi:
+        @hookimpl
+        def check_ticket_request(self, request: TicketRequest, ctx: Context) -> str | None:
+            return None if request.unit == "gigi" else "Hari ini hanya Poli Gigi."
+
+    clinic = open_with(only_gigi=OnlyGigi())
+    with pytest.raises(TicketObjected) as refusal:
+        tickets.issue_ticket(clinic, REQUEST, KIOSK)
+    assert refusal.value.objection == "Hari ini hanya Poli Gigi."
+    gigi = TicketRequest("gigi", Lane.GENERAL, PaymentType.UMUM)
+    assert tickets.issue_ticket(clinic, gigi, KIOSK).number == "B-001"
+    assert tickets.issue_emergency(clinic, KIOSK).number == "E-001"
+
+
+@pytest.mark.parametrize("answer", [7, "", "x" * 201, b"no", ["no"]])
+def test_a_veto_that_is_nonsense_does_not_count(open_with, answer):
+    """Tickets are given all the same, and the fault is counted."""
+
+    class Odd:
+        @hookimpl
+        def check_ticket_request(self, request: TicketRequest) -> object:
+            return answer
+
+    clinic = open_with(odd_one=Odd())
+    assert tickets.issue_ticket(clinic, REQUEST, KIOSK).number == "A-001"
+
+
+def test_a_veto_that_raises_does_not_count(open_with):
+    """No objection, and the ticket is given."""
+
+    class Broken:
+        @hookimpl
+        def check_ticket_request(self, request: TicketRequest) -> str:
+            raise RuntimeError("broken")
+
+    clinic = open_with(broken=Broken())
+    assert tickets.issue_ticket(clinic, REQUEST, KIOSK).number == "A-001"
