@@ -24,8 +24,8 @@ from puskesmas_queue.domain.access import Actor, Role
 from puskesmas_queue.services.calling import call_next, serve
 from puskesmas_queue.services.counters import all_counters, open_counter
 from puskesmas_queue.services.line import today
-from puskesmas_queue.storage.engine import Tx
 from puskesmas_queue.storage.tables import tickets
+from puskesmas_queue.storage.transaction import Tx
 
 WAITING = 10_000
 OLD = 1_000_000

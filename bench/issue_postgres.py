@@ -13,7 +13,7 @@ import kiosk
 import load
 import pgbench
 
-from puskesmas_queue.storage.issuing import _ONE_STATEMENT
+from puskesmas_queue.storage.issuing_sql import ONE_STATEMENT
 
 CLIENTS = 32
 WORKERS = 2
@@ -34,7 +34,7 @@ def main() -> int:
         ceiling_url, our_url = server.create(), server.create()
         config = harness.make_bench_clinic(folder, our_url)
         report.database = f"PostgreSQL {harness.postgres_version(our_url)}, fsync on"
-        statement = _ONE_STATEMENT.text.replace(":key", ":draw").replace(":code", ":draw")
+        statement = ONE_STATEMENT.text.replace(":key", ":draw").replace(":code", ":draw")
         script = SCRIPT.format(statement=statement.strip())
         with harness.serving(config, WORKERS) as url:
             for number in range(-1, wanted.runs):

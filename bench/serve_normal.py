@@ -8,9 +8,9 @@ import sqlite3
 import sys
 
 from puskesmas_queue.cli import main
-from puskesmas_queue.storage import engine
+from puskesmas_queue.storage import connect
 
-_prepare = engine._prepare_sqlite
+_prepare = connect._prepare_sqlite
 
 
 def _prepare_normal(driver: sqlite3.Connection, record: object) -> None:
@@ -19,6 +19,6 @@ def _prepare_normal(driver: sqlite3.Connection, record: object) -> None:
 
 
 if __name__ == "__main__":
-    engine._prepare_sqlite = _prepare_normal
+    connect._prepare_sqlite = _prepare_normal
     sys.argv[0] = "puskesmas-queue"
     main()

@@ -14,8 +14,8 @@ from sqlalchemy import select
 
 from puskesmas_queue.clinic import open_clinic
 from puskesmas_queue.settings import Config
-from puskesmas_queue.storage.engine import Reading
 from puskesmas_queue.storage.tables import events, idempotency_keys, tickets
+from puskesmas_queue.storage.transaction import Reading
 from scale.crowd import Crowd, Fleet, make_open_clinic
 
 pytestmark = pytest.mark.soak

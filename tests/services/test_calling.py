@@ -24,7 +24,8 @@ from puskesmas_queue.services.calling import (
     skip,
 )
 from puskesmas_queue.services.options import set_option
-from puskesmas_queue.services.tickets import find_ticket, issue_emergency, transfer_ticket
+from puskesmas_queue.services.tickets import find_ticket, issue_emergency
+from puskesmas_queue.services.transfers import transfer_ticket
 from puskesmas_queue.storage import tables
 from support.clinics import make_clinic, make_config
 from support.desk import KIOSK, STAFF, at_once, open_all, places, rows_of, session, take

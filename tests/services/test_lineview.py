@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from puskesmas_queue.domain.errors import NotFound
 from puskesmas_queue.domain.line import Head, Ratio, RatioState, call_order, people_ahead_of_new
 from puskesmas_queue.domain.tickets import Lane
-from puskesmas_queue.services import counters, line
+from puskesmas_queue.services import counters, estimates, line
 from puskesmas_queue.services.calling import call_next, complete, hold, recall, serve, skip
+from puskesmas_queue.services.estimates import estimate_for_new
 from puskesmas_queue.services.line import (
     default_zone,
-    estimate_for_new,
     known_zone,
     line_view,
     ticket_view,
@@ -21,7 +21,8 @@ from puskesmas_queue.services.line import (
 from puskesmas_queue.services.masters import change_unit
 from puskesmas_queue.services.options import set_option
 from puskesmas_queue.services.presets import PRESETS
-from puskesmas_queue.services.tickets import cancel_ticket, issue_emergency, transfer_ticket
+from puskesmas_queue.services.tickets import cancel_ticket, issue_emergency
+from puskesmas_queue.services.transfers import transfer_ticket
 from puskesmas_queue.storage import tables
 from support.desk import KIOSK, STAFF, open_all, rows_of, session, take
 
@@ -114,7 +115,7 @@ def test_people_ahead_after_the_ratio_was_changed(ratio, state, priority, genera
 
 def test_estimate_before_anything_was_measured(clinic, monkeypatch):
     """People ahead × 5 minutes ÷ open counters, rounded to 5; nothing while none is open."""
-    monkeypatch.setattr(line, "FORECAST_AGE_S", 0.0)
+    monkeypatch.setattr(estimates, "FORECAST_AGE_S", 0.0)
     take(clinic, "AAAAAAA")
     assert {one.estimate_min for one in view(clinic).general} == {None}
     assert estimate_for_new(clinic, "main", Lane.GENERAL) is None

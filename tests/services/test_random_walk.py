@@ -29,8 +29,8 @@ from puskesmas_queue.services.tickets import (
     cancel_ticket,
     issue_emergency,
     issue_ticket,
-    transfer_ticket,
 )
+from puskesmas_queue.services.transfers import transfer_ticket
 from puskesmas_queue.storage import migrate, tables
 from support.clinics import MORNING, make_clinic, make_config
 from support.desk import KIOSK, STAFF, PassingClock, general, open_all, priority, session

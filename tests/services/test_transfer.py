@@ -12,7 +12,8 @@ from puskesmas_queue.domain.errors import (
 from puskesmas_queue.domain.tickets import Lane, TicketState
 from puskesmas_queue.services.calling import call_next, complete, hold, serve
 from puskesmas_queue.services.counters import restrict_counter
-from puskesmas_queue.services.tickets import find_ticket, issue_emergency, transfer_ticket
+from puskesmas_queue.services.tickets import find_ticket, issue_emergency
+from puskesmas_queue.services.transfers import transfer_ticket
 from puskesmas_queue.storage import tables
 from support.desk import KIOSK, STAFF, at_once, open_all, places, rows_of, take
 

@@ -15,7 +15,8 @@ from puskesmas_queue.services import counters, day, speech
 from puskesmas_queue.services.calling import call_next, complete, hold, serve
 from puskesmas_queue.services.line import line_view
 from puskesmas_queue.services.masters import change_unit
-from puskesmas_queue.services.tickets import cancel_ticket, issue_ticket, transfer_ticket
+from puskesmas_queue.services.tickets import cancel_ticket, issue_ticket
+from puskesmas_queue.services.transfers import transfer_ticket
 from puskesmas_queue.storage import tables
 from support.clinics import make_config
 from support.desk import (

@@ -9,12 +9,12 @@ from psycopg import ClientCursor
 from sqlalchemy import event, text
 
 from puskesmas_queue.domain.tickets import Lane, TicketState, format_number
-from puskesmas_queue.services import line as line_service
+from puskesmas_queue.services import estimates
 from puskesmas_queue.services.calling import call_next, serve
 from puskesmas_queue.services.line import line_view, today
 from puskesmas_queue.services.masters import change_unit
 from puskesmas_queue.services.tickets import issue_ticket
-from puskesmas_queue.storage import issuing, tables
+from puskesmas_queue.storage import issuing_sql, tables
 from puskesmas_queue.storage import line as line_rows
 from puskesmas_queue.storage import tickets as ticket_rows
 from puskesmas_queue.storage.engine import open_database
@@ -186,7 +186,7 @@ def test_state_stays_a_literal(sqlite_clinic):
 @pytest.fixture
 def counted(clinic, monkeypatch):
     """A clinic whose memories are warm, so that only the hot path itself asks."""
-    monkeypatch.setattr(line_service, "FORECAST_AGE_S", 600.0)
+    monkeypatch.setattr(estimates, "FORECAST_AGE_S", 600.0)
     open_all(clinic, 1, 2)
     take(clinic, "PAPAPAPA")
     serve(clinic, call_next(clinic, 1, STAFF).id, STAFF, 1)
@@ -247,7 +247,7 @@ def test_statements_of_the_line(counted):
 @pytest.mark.postgres
 def test_numbers_are_written_as_the_domain_does(postgres_url, clock, tmp_path):
     """1 to 1200, by the very expression of the one statement."""
-    source = str(issuing._ONE_STATEMENT)
+    source = str(issuing_sql.ONE_STATEMENT)
     start = source.index("CAST(:prefix AS text)")
     expression = source[start : source.index(":prefix, numbered.value", start)].rstrip(" ,\n")
     assert "lpad" in expression
@@ -265,7 +265,7 @@ def test_both_ways_of_issuing_store_the_same(clinic, monkeypatch):
     """One statement or step by step: the same ticket, event, audit, counts and key."""
     left_out = {"id", "ticket_id", "record_id", "order_key", "order_tie", "code", "occurred_at",
                 "issued_at", "created_at", "key", "estimated_time"}  # fmt: skip
-    monkeypatch.setattr(line_service, "FORECAST_AGE_S", 600.0)
+    monkeypatch.setattr(estimates, "FORECAST_AGE_S", 600.0)
 
     def newest():
         last = {}

@@ -12,11 +12,12 @@ from puskesmas_queue.services import accounts, counters, day, speech
 from puskesmas_queue.services.calling import call_next, serve
 from puskesmas_queue.services.line import line_view
 from puskesmas_queue.services.options import set_option
-from puskesmas_queue.services.tickets import cancel_ticket, transfer_ticket
+from puskesmas_queue.services.tickets import cancel_ticket
+from puskesmas_queue.services.transfers import transfer_ticket
 from puskesmas_queue.settings import ClinicConfig
 from puskesmas_queue.storage import migrate, tables
 from puskesmas_queue.storage import tickets as ticket_rows
-from puskesmas_queue.storage.engine import make_engine
+from puskesmas_queue.storage.connect import make_engine
 from support.clinics import make_clinic, make_config
 from support.desk import STAFF, add_counters, open_all, take
 

@@ -15,7 +15,7 @@ from puskesmas_queue.domain.tickets import Lane, PaymentType, PriorityReason, Ti
 from puskesmas_queue.services import counters
 from puskesmas_queue.services.tickets import issue_ticket
 from puskesmas_queue.storage import tables
-from puskesmas_queue.storage.engine import Tx
+from puskesmas_queue.storage.transaction import Tx
 
 KIOSK = Actor("device", name="kiosk", device="k" * 22, address="192.168.1.30")
 STAFF = Actor("user", 7, "Budi", "s" * 22, "192.168.1.20", "Firefox", Role.PETUGAS_LOKET)

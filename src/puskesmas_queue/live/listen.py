@@ -8,7 +8,7 @@ from psycopg import sql
 
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.errors import StorageUnavailable
-from puskesmas_queue.storage.engine import channel
+from puskesmas_queue.storage.transaction import channel
 
 RETRY_S = 2.0
 log = logging.getLogger(__name__)

@@ -26,7 +26,7 @@ from puskesmas_queue.services.credentials import (
 from puskesmas_queue.services.sessions import end_sessions_of, hash_token
 from puskesmas_queue.storage import accounts as rows
 from puskesmas_queue.storage.accounts import User
-from puskesmas_queue.storage.engine import Reading, Tx
+from puskesmas_queue.storage.transaction import Reading, Tx
 
 if TYPE_CHECKING:
     from puskesmas_queue.clinic import Clinic

@@ -30,7 +30,7 @@ from puskesmas_queue.services.topics import line_topic, speech_topic
 from puskesmas_queue.storage import counters, speech, tickets
 from puskesmas_queue.storage import line as rows
 from puskesmas_queue.storage.counters import Counter
-from puskesmas_queue.storage.engine import Tx
+from puskesmas_queue.storage.transaction import Tx
 
 MOST_RETURNS = 2
 """A skipped ticket comes back so often; the skip after that cancels it."""

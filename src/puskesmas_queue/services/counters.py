@@ -12,7 +12,7 @@ from puskesmas_queue.services.topics import line_topic
 from puskesmas_queue.storage import counters as rows
 from puskesmas_queue.storage import line, units
 from puskesmas_queue.storage.counters import Counter
-from puskesmas_queue.storage.engine import Tx
+from puskesmas_queue.storage.transaction import Tx
 
 
 def all_counters(clinic: Clinic) -> list[Counter]:

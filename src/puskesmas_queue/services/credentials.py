@@ -18,7 +18,7 @@ from puskesmas_queue.domain.access import Actor
 from puskesmas_queue.domain.errors import LoginDelayed
 from puskesmas_queue.domain.passwords import normalize_password, retry_delay_s
 from puskesmas_queue.storage import accounts as rows
-from puskesmas_queue.storage.engine import Reading, Tx
+from puskesmas_queue.storage.transaction import Reading, Tx
 
 if TYPE_CHECKING:
     from puskesmas_queue.clinic import Clinic

@@ -12,7 +12,7 @@ from puskesmas_queue.services.tickets import locked, record_change
 from puskesmas_queue.services.topics import line_topic
 from puskesmas_queue.storage import tickets as rows
 from puskesmas_queue.storage import topics
-from puskesmas_queue.storage.engine import Tx
+from puskesmas_queue.storage.transaction import Tx
 
 KEY_LIFETIME = timedelta(hours=24)
 EXPIRY_BATCH = 200

@@ -11,8 +11,8 @@ from puskesmas_queue.plugin_host.dispatch import Outcome
 from puskesmas_queue.services.line import all_units
 from puskesmas_queue.storage import outbox as rows
 from puskesmas_queue.storage import tickets
-from puskesmas_queue.storage.engine import Tx
 from puskesmas_queue.storage.outbox import DeadLetter, Delivery
+from puskesmas_queue.storage.transaction import Tx
 
 KEPT = timedelta(days=7)
 

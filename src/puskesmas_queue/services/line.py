@@ -3,7 +3,7 @@
 from collections import Counter as Counted
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from statistics import median
 
 from puskesmas_queue.clinic import SETTINGS_TOPIC, Clinic
@@ -11,24 +11,17 @@ from puskesmas_queue.domain.days import ClockFault, next_opening, service_date
 from puskesmas_queue.domain.errors import NotFound
 from puskesmas_queue.domain.line import (
     Head,
-    RatioState,
     call_order,
-    people_ahead_of_new,
     rounded_minutes,
 )
 from puskesmas_queue.domain.tickets import Lane, PaymentType, PriorityReason, Ticket, TicketState
+from puskesmas_queue.services.estimates import estimate, service_sample
 from puskesmas_queue.services.topics import line_topic
 from puskesmas_queue.storage import counters, tickets, units
 from puskesmas_queue.storage import line as rows
 from puskesmas_queue.storage.counters import Counter
-from puskesmas_queue.storage.engine import Reading
+from puskesmas_queue.storage.transaction import Reading
 from puskesmas_queue.storage.units import Unit, Zone
-
-FORECAST_AGE_S = 0.5
-"""While tickets pour in, the estimate printed on one may be so old; it is rounded to 5 minutes."""
-
-FEWEST_MEASURED = 5
-"""Fewer measured service times than this are filled up with setting `queue.avg_service_minutes`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,20 +146,6 @@ class TicketView:
     unit_name_en: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """
-    What an estimate is made from.
-
-    `service_s` are the latest service times in seconds, shape (n,), n >= 1.
-    """
-
-    waiting: dict[Lane, int]
-    state: RatioState
-    service_s: tuple[float, ...]
-    open_counters: int
-
-
 def today(clinic: Clinic) -> date:
     """Return the clinic's service date."""
     return service_date(clinic.clock.now(), clinic.timezone)
@@ -207,41 +186,6 @@ def opens_at(clinic: Clinic) -> datetime | None:
     return next_opening(
         clinic.clock.now(), clinic.timezone, get("queue.reset_time"), get("queue.operating_end")
     )
-
-
-def forecast(clinic: Clinic, zone: str) -> Forecast:
-    """Return what an estimate for a newcomer is made from, at most half a second old."""
-    return clinic.remembered(
-        f"forecast:{zone}",
-        line_topic(zone),
-        FORECAST_AGE_S,
-        lambda: clinic.db.read(lambda tx: _forecast(clinic, tx, zone)),
-    )
-
-
-def estimate(
-    clinic: Clinic, people_ahead: int, service_s: Sequence[float], open_counters: int
-) -> timedelta | None:
-    """Estimate a wait, None while no counter is open."""
-    if open_counters < 1:
-        return None
-    now = clinic.clock.now()
-    return clinic.hooks.estimate_wait(people_ahead, service_s, open_counters, now)
-
-
-def estimate_for_new(clinic: Clinic, zone: str, lane: Lane) -> timedelta | None:
-    """Estimate the wait of a ticket that joins the lane now, None while no counter is open."""
-    if lane is Lane.EMERGENCY:
-        return None
-    known = forecast(clinic, zone)
-    ahead = people_ahead_of_new(
-        lane,
-        known.waiting.get(Lane.PRIORITY, 0),
-        known.waiting.get(Lane.GENERAL, 0),
-        clinic.settings.get("queue.priority_ratio"),
-        known.state,
-    )
-    return estimate(clinic, ahead, known.service_s, known.open_counters)
 
 
 def line_view(clinic: Clinic, zone: str) -> LineView:
@@ -295,27 +239,6 @@ def _counter_opens(clinic: Clinic) -> str | None:
     opens = clinic.settings.get("queue.operating_start")
     is_later = clinic.clock.now().astimezone(clinic.timezone).time() < opens
     return f"{opens:%H:%M}" if is_later else None
-
-
-def service_sample(clinic: Clinic, measured: Sequence[float]) -> tuple[float, ...]:
-    """
-    Return measured service times, seconds.
-
-    The day's first few are filled up with the setting's, so that one patient who left after a
-    minute does not promise the hall a minute each.
-    """
-    preset = clinic.settings.get("queue.avg_service_minutes") * 60.0
-    return (*measured, *[preset] * (FEWEST_MEASURED - len(measured)))
-
-
-def _forecast(clinic: Clinic, tx: Reading, zone: str) -> Forecast:
-    day = service_date(tx.now, clinic.timezone)
-    return Forecast(
-        waiting=rows.waiting(tx, zone, day),
-        state=rows.ratio_state(tx, zone, day),
-        service_s=service_sample(clinic, rows.service_times(tx, zone)),
-        open_counters=sum(counter.state == "open" for counter in counters.load(tx, zone)),
-    )
 
 
 def _line_view(clinic: Clinic, tx: Reading, zone: str) -> LineView:

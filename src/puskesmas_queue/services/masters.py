@@ -5,7 +5,7 @@ from puskesmas_queue.domain.access import Actor
 from puskesmas_queue.domain.errors import InvalidRequest, UnknownName
 from puskesmas_queue.services.topics import line_topic
 from puskesmas_queue.storage import units as rows
-from puskesmas_queue.storage.engine import Tx
+from puskesmas_queue.storage.transaction import Tx
 
 UNCHANGED = object()
 

@@ -8,8 +8,8 @@ from puskesmas_queue.domain.options import OPTIONS, option, parse_option
 from puskesmas_queue.services.line import all_zones
 from puskesmas_queue.services.topics import line_topic, speech_topic
 from puskesmas_queue.storage import options as rows
-from puskesmas_queue.storage.engine import Tx
 from puskesmas_queue.storage.options import Change
+from puskesmas_queue.storage.transaction import Tx
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ from puskesmas_queue.plugin_host.forms import (
     validate,
 )
 from puskesmas_queue.storage import plugin_settings as rows
-from puskesmas_queue.storage.engine import Tx
 from puskesmas_queue.storage.plugin_settings import StoredValue
+from puskesmas_queue.storage.transaction import Tx
 
 __all__ = [
     "CLEAR",

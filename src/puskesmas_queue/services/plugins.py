@@ -3,7 +3,7 @@
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.access import Actor
 from puskesmas_queue.storage import faults
-from puskesmas_queue.storage.engine import Tx
+from puskesmas_queue.storage.transaction import Tx
 
 
 def switch_on(clinic: Clinic, plugin: str, actor: Actor) -> bool:

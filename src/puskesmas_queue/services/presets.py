@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from puskesmas_queue.clinic import SETTINGS_TOPIC, Clinic
 from puskesmas_queue.domain.errors import SetupError, UnknownName
 from puskesmas_queue.storage import units as rows
-from puskesmas_queue.storage.engine import Tx
+from puskesmas_queue.storage.transaction import Tx
 from puskesmas_queue.storage.units import Unit, Zone
 
 COUNTERS = (1, 2)

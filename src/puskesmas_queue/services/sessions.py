@@ -15,7 +15,7 @@ from puskesmas_queue.domain.errors import LoginFailed, NotFound
 from puskesmas_queue.services.counters import release_session
 from puskesmas_queue.services.credentials import FORGET_AFTER, as_user, settle, weigh
 from puskesmas_queue.storage import accounts as rows
-from puskesmas_queue.storage.engine import Tx
+from puskesmas_queue.storage.transaction import Tx
 
 if TYPE_CHECKING:
     from puskesmas_queue.clinic import Clinic

@@ -16,8 +16,8 @@ from puskesmas_queue.domain.announcements import (
 from puskesmas_queue.domain.errors import InvalidRequest
 from puskesmas_queue.services.topics import speech_topic
 from puskesmas_queue.storage import speech as rows
-from puskesmas_queue.storage.engine import Reading, Tx
 from puskesmas_queue.storage.speech import Announced, Speaker
+from puskesmas_queue.storage.transaction import Reading, Tx
 
 LONGEST_SCREEN_ID = 64
 

@@ -1,4 +1,4 @@
-"""Issuing, cancelling and transferring tickets."""
+"""Issuing and cancelling tickets."""
 
 import hashlib
 import json
@@ -38,18 +38,18 @@ from puskesmas_queue.domain.tickets import (
     prefix_for,
 )
 from puskesmas_queue.plugin_host.dispatch import Fault
+from puskesmas_queue.services.estimates import estimate_for_new
 from puskesmas_queue.services.line import (
     all_units,
-    estimate_for_new,
     opens_at,
     remaining_places,
     today,
 )
 from puskesmas_queue.services.topics import line_topic, speech_topic
-from puskesmas_queue.storage import counters, issuing, speech
+from puskesmas_queue.storage import issuing, speech
 from puskesmas_queue.storage import tickets as rows
-from puskesmas_queue.storage.engine import Reading, Tx
 from puskesmas_queue.storage.issuing import DuplicateTicket, NewTicket
+from puskesmas_queue.storage.transaction import Tx
 from puskesmas_queue.storage.units import Unit
 
 EXCEED_SHARE = 0.1
@@ -77,7 +77,7 @@ def issue_ticket(
         TicketObjected: A plugin objects.
         KeyReused: The key came with another request.
     """
-    unit = _unit(clinic, request.unit)
+    unit = known_unit(clinic, request.unit)
     _check_words(request, unit)
     try:
         if not unit.is_active:
@@ -127,7 +127,7 @@ def cancel_ticket(clinic: Clinic, ticket_id: int, reason: str, actor: Actor) -> 
     Raises:
         NotFound, EdgeNotAllowed, ReasonRequired: See there.
     """
-    reason = _reason(reason)
+    reason = given_reason(reason)
 
     def run(tx: Tx) -> Ticket:
         return cancel_in(tx, locked(tx, ticket_id), reason, actor)
@@ -152,75 +152,6 @@ def cancel_own(clinic: Clinic, code: str, actor: Actor) -> Ticket:
         if ticket.state not in STANDING and ticket.state is not TicketState.CANCELLED:
             raise Conflict(f"{ticket.number} is {ticket.state}: only staff can cancel it")
         return cancel_in(tx, ticket, "dibatalkan pasien", actor)
-
-    return clinic.db.write(run)
-
-
-def transfer_ticket(
-    clinic: Clinic,
-    ticket_id: int,
-    unit: str | None,
-    lane: Lane | None,
-    reason: str,
-    actor: Actor,
-) -> Ticket:
-    """
-    Change a ticket's unit or lane; its number and its time stay.
-
-    Where its counter takes the new unit the ticket stays there, else it goes back to the line. A
-    change of unit moves the quota place, up to 10 % over the quota.
-
-    Raises:
-        NotFound, EdgeNotAllowed, ReasonRequired, UnknownName, QuotaFull: See there.
-    """
-    reason = _reason(reason)
-    target = None if unit is None else _unit(clinic, unit)
-    known = {one.code: one for one in all_units(clinic)}
-
-    def run(tx: Tx) -> Ticket:
-        ticket = locked(tx, ticket_id)
-        new_unit = target or known[ticket.unit]
-        new_lane = lane or ticket.lane
-        if not new_unit.is_active:
-            raise UnitClosed(f"unit {new_unit.code} takes no patients")
-        if new_lane is Lane.EMERGENCY or new_unit.is_emergency:
-            raise InvalidRequest("a ticket cannot be transferred to the emergency unit")
-        if new_unit.code == ticket.unit and new_lane is ticket.lane:
-            return ticket
-        state = next_state(ticket.number, ticket.state, Action.TRANSFER_AWAY, ticket.lane)
-        changes: dict[str, object] = {"lane": new_lane}
-        if new_lane is not Lane.PRIORITY:
-            changes["priority_reason"] = None
-        if new_unit.code != ticket.unit:
-            changes |= {"unit": new_unit.code, "zone": new_unit.zone}
-            changes["unit_sequence"] = _move_place(tx, ticket, new_unit)
-        if ticket.state in AT_COUNTER and _is_taken_by(tx, ticket, new_unit):
-            state = ticket.state
-        else:
-            changes["counter"] = None
-        changed = rows.change(tx, ticket, state=state, **changes)
-        told = {"unit": changed.unit, "lane": changed.lane.value}
-        old = {"unit": ticket.unit, "lane": ticket.lane.value}
-        tx.event(
-            "ticket_transferred",
-            actor=actor,
-            zone=changed.zone,
-            ticket_id=ticket.id,
-            counter=ticket.counter,
-            reason=reason,
-            data={"from": old, "to": told},
-        )
-        tx.audit(
-            "transfer_ticket",
-            actor=actor,
-            table="tickets",
-            record=ticket.id,
-            old=old,
-            new=told,
-            reason=reason,
-        )
-        tx.touch(line_topic(ticket.zone), line_topic(changed.zone))
-        return changed
 
     return clinic.db.write(run)
 
@@ -358,7 +289,13 @@ def _given_before(
     return clinic.db.read(lambda tx: issuing.find_repeat(tx, holder, key, words))
 
 
-def _unit(clinic: Clinic, code: str) -> Unit:
+def known_unit(clinic: Clinic, code: str) -> Unit:
+    """
+    Find a unit by its code.
+
+    Raises:
+        UnknownName: There is none.
+    """
     unit = next((unit for unit in all_units(clinic) if unit.code == code), None)
     if unit is None:
         raise UnknownName("unit", code)
@@ -387,29 +324,6 @@ def exceeded(quota: int) -> int:
     return quota + max(1, math.floor(quota * EXCEED_SHARE))
 
 
-def _move_place(tx: Tx, ticket: Ticket, unit: Unit) -> int:
-    most = None if unit.quota_per_day is None else exceeded(unit.quota_per_day)
-    # Two transfers in opposite directions lock the two places in the same order.
-    for code in sorted((ticket.unit, unit.code)):
-        if code == ticket.unit:
-            rows.give_place_back(tx, ticket.service_date, code)
-        elif rows.count_up(tx, ticket.service_date, "place", code, most) is None:
-            raise QuotaFull(unit.code)
-    sequence = rows.count_up(tx, ticket.service_date, "unit", unit.code, None)
-    assert sequence is not None
-    return sequence
-
-
-def _is_taken_by(tx: Reading, ticket: Ticket, unit: Unit) -> bool:
-    """Say whether the ticket's own counter takes that unit."""
-    counter = None if ticket.counter is None else counters.by_number(tx, ticket.counter)
-    return (
-        counter is not None
-        and counter.zone == unit.zone
-        and (not counter.units or unit.code in counter.units)
-    )
-
-
 def _alternatives(clinic: Clinic, full: Unit) -> list[str]:
     """Name the units that still have a place today."""
     counts = clinic.db.read(lambda tx: rows.day_values(tx, today(clinic), ("place",)))
@@ -432,7 +346,13 @@ def _hash(request: TicketRequest) -> str:
     return hashlib.sha256(words.encode()).hexdigest()
 
 
-def _reason(text: str) -> str:
+def given_reason(text: str) -> str:
+    """
+    Tidy a reason that staff gave.
+
+    Raises:
+        ReasonRequired: There is none.
+    """
     reason = " ".join(text.split())
     if not reason:
         raise ReasonRequired("this step needs a reason")

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import and_, case, delete, insert, select, update
 
 from puskesmas_queue.domain.access import Role
-from puskesmas_queue.storage.engine import Reading, Tx, insert_row, upsert
 from puskesmas_queue.storage.tables import login_failures, password_links, sessions, users
+from puskesmas_queue.storage.transaction import Reading, Tx, insert_row, upsert
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import Row, Select, and_, bindparam, select, update
 
-from puskesmas_queue.storage.engine import Reading, Tx
 from puskesmas_queue.storage.tables import counter_units, counters
+from puskesmas_queue.storage.transaction import Reading, Tx
 
 
 @dataclass(frozen=True, slots=True)

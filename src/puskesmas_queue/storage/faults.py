@@ -8,8 +8,8 @@ from typing import Protocol
 
 from sqlalchemy import or_, select, update
 
-from puskesmas_queue.storage.engine import Reading, Tx, upsert
 from puskesmas_queue.storage.tables import hook_faults
+from puskesmas_queue.storage.transaction import Reading, Tx, upsert
 
 
 class SeenFault(Protocol):

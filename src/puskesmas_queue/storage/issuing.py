@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Date, bindparam, text
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from puskesmas_queue.domain import tickets
@@ -21,7 +21,6 @@ from puskesmas_queue.domain.errors import KeyReused, QuotaFull, StorageUnavailab
 from puskesmas_queue.domain.events import lifetime
 from puskesmas_queue.domain.line import TIE_STEP
 from puskesmas_queue.domain.tickets import (
-    NUMBER_DIGITS,
     Lane,
     PaymentType,
     PriorityReason,
@@ -29,16 +28,10 @@ from puskesmas_queue.domain.tickets import (
     Ticket,
     TicketState,
 )
+from puskesmas_queue.storage import issuing_sql as sql
 from puskesmas_queue.storage import tickets as rows
-from puskesmas_queue.storage.engine import (
-    Database,
-    PostgresDatabase,
-    Reading,
-    Tx,
-    channel,
-    quick,
-)
-from puskesmas_queue.storage.tables import Instant, Json
+from puskesmas_queue.storage.engine import Database, PostgresDatabase
+from puskesmas_queue.storage.transaction import Reading, Tx, channel, quick
 
 
 class DuplicateTicket(Exception):
@@ -126,7 +119,7 @@ def find_repeat(tx: Reading, holder: str, key: str, request_hash: str) -> Ticket
         KeyReused: The key came with another request.
     """
     row = tx.conn.execute(
-        _FIND_KEY, {"clinic_id": tx.clinic_id, "holder": holder, "key": key}
+        sql.FIND_KEY, {"clinic_id": tx.clinic_id, "holder": holder, "key": key}
     ).one_or_none()
     if row is None:
         return None
@@ -219,7 +212,7 @@ def _step_by_step(
 ) -> Issued:
     parameters = _parameters(new, tx.clinic_id, actor)
     # Taking the key first makes a second request with it wait for this one.
-    taken = quick(tx.conn, _TAKE_KEY[tx.dialect], parameters)
+    taken = quick(tx.conn, sql.TAKE_KEY[tx.dialect], parameters)
     found = None if taken else _repeat_of(tx, new)
     if found is not None:
         return Issued(found, is_repeat=True)
@@ -227,7 +220,7 @@ def _step_by_step(
     most = 2**31 - 1 if new.most_places is None else new.most_places
     if most < 1:
         raise QuotaFull(new.unit)
-    counted = quick(tx.conn, _COUNT[tx.dialect], {**parameters, "most": most})
+    counted = quick(tx.conn, sql.COUNT[tx.dialect], {**parameters, "most": most})
     counts = {kind: (value, last_key) for kind, value, last_key in counted}
     if "place" not in counts:
         raise QuotaFull(new.unit)
@@ -240,7 +233,7 @@ def _step_by_step(
         "unit_sequence": in_unit,
         "order_key": order_key,
     }
-    quick(tx.conn, _INSERT, {**parameters, **drawn})
+    quick(tx.conn, sql.INSERT, {**parameters, **drawn})
     tx.event(
         event_kind(new.lane),
         actor=actor,
@@ -276,7 +269,7 @@ def _in_one_statement(db: PostgresDatabase, new: NewTicket, actor: Actor) -> Iss
     }
 
     def run(conn: Connection) -> Issued | None:
-        row = conn.execute(_ONE_STATEMENT, parameters).one_or_none()
+        row = conn.execute(sql.ONE_STATEMENT, parameters).one_or_none()
         if row is None:
             return None
         ticket = _ticket(new, row.id, row.number, row.sequence, row.unit_sequence, row.order_key)
@@ -290,123 +283,3 @@ def _in_one_statement(db: PostgresDatabase, new: NewTicket, actor: Actor) -> Iss
     if found is None:
         raise StorageUnavailable("the key was taken and given back, try again")
     return Issued(found, is_repeat=True)
-
-
-_TYPED = (
-    bindparam("now", type_=Instant),
-    bindparam("service_date", type_=Date),
-)
-_KEY_COLUMNS = "clinic_id, holder, key, request_hash, created_at"
-_TICKET_COLUMNS = (
-    "clinic_id, id, service_date, number, prefix, sequence, unit, unit_sequence, zone, lane, "
-    "priority_reason, payment_type, source, state, code, order_key, order_tie, calls, skips, "
-    "issued_at, estimated_time, created_by, device"
-)
-_TICKET_VALUES = ":zone, :lane, :priority_reason, :payment_type, :source, 'waiting', :code"
-_TICKET_END = "0, 0, :now, :estimated_time, :created_by, :device"
-_ESTIMATED = bindparam("estimated_time", type_=Instant)
-
-_FIND_KEY = text(
-    "SELECT request_hash, ticket_id FROM idempotency_keys "
-    "WHERE clinic_id = :clinic_id AND holder = :holder AND key = :key"
-)
-_NEXT_ID = {
-    "sqlite": "coalesce(max(id), 0) + 1 FROM tickets WHERE clinic_id = :clinic_id",
-    "postgresql": "nextval(pg_get_serial_sequence('tickets', 'id'))",
-}
-_TAKE_KEY = {
-    dialect: text(
-        f"INSERT INTO idempotency_keys ({_KEY_COLUMNS}, ticket_id) "
-        f"SELECT :clinic_id, :holder, :key, :request_hash, :now, {next_id} "
-        "ON CONFLICT DO NOTHING RETURNING ticket_id"
-    ).bindparams(bindparam("now", type_=Instant))
-    for dialect, next_id in _NEXT_ID.items()
-}
-# Who draws the later number also stands later, though its request may have come a moment earlier.
-_NEXT_KEY = {
-    dialect: f"{larger}(day_counts.last_key + 1, excluded.last_key)"
-    for dialect, larger in {"sqlite": "max", "postgresql": "greatest"}.items()
-}
-_COUNT = {
-    dialect: text(
-        "INSERT INTO day_counts (clinic_id, service_date, kind, name, value, last_key) VALUES "
-        "(:clinic_id, :service_date, 'place', :unit, 1, 0), "
-        "(:clinic_id, :service_date, 'number', :prefix, 1, :order_key), "
-        "(:clinic_id, :service_date, 'unit', :unit, 1, 0) "
-        "ON CONFLICT (clinic_id, service_date, kind, name) "
-        f"DO UPDATE SET value = day_counts.value + 1, last_key = {next_key} "
-        "WHERE day_counts.kind <> 'place' OR day_counts.value < :most "
-        "RETURNING kind, value, last_key"
-    ).bindparams(bindparam("service_date", type_=Date))
-    for dialect, next_key in _NEXT_KEY.items()
-}
-_INSERT = text(
-    f"INSERT INTO tickets ({_TICKET_COLUMNS}) "
-    "VALUES (:clinic_id, :id, :service_date, :number, :prefix, :sequence, :unit, "
-    f":unit_sequence, {_TICKET_VALUES}, :order_key, :id * {TIE_STEP}, {_TICKET_END})"
-).bindparams(*_TYPED, _ESTIMATED)
-_UP = (
-    "ON CONFLICT (clinic_id, service_date, kind, name) "
-    "DO UPDATE SET value = day_counts.value + 1 RETURNING value"
-)
-# The number is written as domain.tickets.format_number does; a test holds the two together.
-_ONE_STATEMENT = text(
-    f"""
-    WITH fresh AS (
-        INSERT INTO idempotency_keys ({_KEY_COLUMNS}, ticket_id)
-        VALUES (:clinic_id, :holder, :key, :request_hash, :now,
-                nextval(pg_get_serial_sequence('tickets', 'id')))
-        ON CONFLICT DO NOTHING RETURNING ticket_id AS id
-    ), place AS (
-        INSERT INTO day_counts (clinic_id, service_date, kind, name, value)
-        SELECT :clinic_id, :service_date, 'place', :unit, 1 FROM fresh {_UP}
-    ), numbered AS (
-        INSERT INTO day_counts (clinic_id, service_date, kind, name, value, last_key)
-        SELECT :clinic_id, :service_date, 'number', :prefix, 1, :order_key FROM place
-        ON CONFLICT (clinic_id, service_date, kind, name)
-        DO UPDATE SET value = day_counts.value + 1, last_key = {_NEXT_KEY["postgresql"]}
-        RETURNING value, last_key
-    ), in_unit AS (
-        INSERT INTO day_counts (clinic_id, service_date, kind, name, value)
-        SELECT :clinic_id, :service_date, 'unit', :unit, 1 FROM numbered {_UP}
-    ), ticket AS (
-        INSERT INTO tickets ({_TICKET_COLUMNS})
-        SELECT :clinic_id, fresh.id, :service_date,
-               CAST(:prefix AS text) || '-' || lpad(
-                   numbered.value::text,
-                   greatest({NUMBER_DIGITS}, length(numbered.value::text)), '0'),
-               :prefix, numbered.value, :unit, in_unit.value,
-               {_TICKET_VALUES}, numbered.last_key, fresh.id * {TIE_STEP}, {_TICKET_END}
-        FROM fresh, numbered, in_unit
-        RETURNING id, number, sequence, unit_sequence, order_key
-    ), told AS (
-        INSERT INTO events (clinic_id, occurred_at, kind, zone, ticket_id, actor_id, device, data)
-        SELECT :clinic_id, :now, :event_kind, :zone, id, :created_by, :device, :facts FROM ticket
-        RETURNING id, ticket_id
-    ), queued AS (
-        INSERT INTO deliveries (clinic_id, event_id, plugin, order_key, state, created_at,
-                                next_at, expires_at)
-        SELECT :clinic_id, told.id, plugin, 'ticket:' || told.ticket_id, 'open', :now, :now,
-               :expires_at
-        FROM told, unnest(CAST(:plugins AS text[])) AS plugin
-    ), audited AS (
-        INSERT INTO audit (clinic_id, occurred_at, user_id, action, table_name, record_id,
-                           new_values, device, ip_address, user_agent)
-        SELECT :clinic_id, :now, :created_by, 'issue_ticket', 'tickets', id::text,
-               CAST(:facts AS jsonb) || jsonb_build_object('number', number),
-               :device, :ip_address, :user_agent FROM ticket
-    ), touched AS (
-        INSERT INTO topic_versions (clinic_id, topic, version, changed_at)
-        SELECT :clinic_id, :topic, 1, :now FROM ticket
-        ON CONFLICT (clinic_id, topic) DO UPDATE
-        SET version = topic_versions.version + 1,
-            changed_at = greatest(topic_versions.changed_at, excluded.changed_at)
-        RETURNING topic, version
-    )
-    SELECT ticket.*, touched.version,
-           pg_notify(:channel, touched.topic || ':' || touched.version)
-    FROM ticket, touched
-    """
-).bindparams(
-    *_TYPED, _ESTIMATED, bindparam("facts", type_=Json), bindparam("expires_at", type_=Instant)
-)

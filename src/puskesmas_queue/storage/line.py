@@ -8,7 +8,6 @@ from sqlalchemy import bindparam, func, select, text, update
 
 from puskesmas_queue.domain.line import SERVICE_SAMPLE, Head, RatioState
 from puskesmas_queue.domain.tickets import Lane, Ticket
-from puskesmas_queue.storage.engine import Reading, Tx, upsert
 from puskesmas_queue.storage.tables import (
     AT_COUNTER_SQL,
     AWAY_SQL,
@@ -19,6 +18,7 @@ from puskesmas_queue.storage.tables import (
     units,
 )
 from puskesmas_queue.storage.tickets import COLUMNS, to_ticket
+from puskesmas_queue.storage.transaction import Reading, Tx, upsert
 
 # Statements are put together once: for a small one that is most of its cost.
 _IS_LINE = (

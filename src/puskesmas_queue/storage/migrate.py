@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from puskesmas_queue.domain.errors import SetupError, StorageUnavailable
-from puskesmas_queue.storage.engine import make_engine
+from puskesmas_queue.storage.connect import make_engine
 from puskesmas_queue.storage.tables import metadata
 
 VERSION_TABLE = "puskesmas_queue_version"

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from puskesmas_queue.storage.engine import Reading, Tx, insert_row, upsert
 from puskesmas_queue.storage.tables import settings, settings_history, users
+from puskesmas_queue.storage.transaction import Reading, Tx, insert_row, upsert
 
 
 @dataclass(frozen=True, slots=True)

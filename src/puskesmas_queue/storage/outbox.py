@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import Select, delete, exists, func, select, text, update
 
-from puskesmas_queue.storage.engine import Reading, Tx
 from puskesmas_queue.storage.tables import OPEN_DELIVERY_SQL, deliveries, events
+from puskesmas_queue.storage.transaction import Reading, Tx
 
 
 @dataclass(frozen=True, slots=True)

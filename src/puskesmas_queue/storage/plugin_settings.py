@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import delete, select
 
-from puskesmas_queue.storage.engine import Reading, Tx, upsert
 from puskesmas_queue.storage.tables import plugin_settings
+from puskesmas_queue.storage.transaction import Reading, Tx, upsert
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, select, text, update
 
-from puskesmas_queue.storage.engine import Reading, Tx, insert_row, upsert
 from puskesmas_queue.storage.tables import ANNOUNCING_SQL, announcements, speakers
+from puskesmas_queue.storage.transaction import Reading, Tx, insert_row, upsert
 
 
 @dataclass(frozen=True, slots=True)

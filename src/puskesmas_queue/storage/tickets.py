@@ -15,8 +15,8 @@ from puskesmas_queue.domain.tickets import (
     Ticket,
     TicketState,
 )
-from puskesmas_queue.storage.engine import Reading, Tx
 from puskesmas_queue.storage.tables import OPEN_SQL, day_counts, idempotency_keys, tickets
+from puskesmas_queue.storage.transaction import Reading, Tx
 
 COLUMNS = [tickets.c[field.name] for field in fields(Ticket)]
 

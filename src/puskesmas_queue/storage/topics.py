@@ -5,8 +5,8 @@ from datetime import datetime
 
 from sqlalchemy import select, update
 
-from puskesmas_queue.storage.engine import Reading, Tx
 from puskesmas_queue.storage.tables import topic_versions
+from puskesmas_queue.storage.transaction import Reading, Tx
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import func, insert, select, update
 
-from puskesmas_queue.storage.engine import Reading, Tx
 from puskesmas_queue.storage.tables import counter_units, counters, units, zones
+from puskesmas_queue.storage.transaction import Reading, Tx
 
 
 @dataclass(frozen=True, slots=True)

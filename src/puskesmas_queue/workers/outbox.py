@@ -14,8 +14,8 @@ from puskesmas_queue.domain.errors import QueueError
 from puskesmas_queue.plugin_host.dispatch import Outcome
 from puskesmas_queue.services import facts
 from puskesmas_queue.storage import outbox as rows
-from puskesmas_queue.storage.engine import Tx
 from puskesmas_queue.storage.outbox import Delivery
+from puskesmas_queue.storage.transaction import Tx
 
 BATCH = 20
 LEASE = timedelta(seconds=60)

@@ -4,7 +4,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from puskesmas_queue.domain.access import Permission
 from puskesmas_queue.domain.errors import QueueError
-from puskesmas_queue.services.line import all_units, forecast
+from puskesmas_queue.services.estimates import forecast
+from puskesmas_queue.services.line import all_units
 from puskesmas_queue.web.page import Page
 from puskesmas_queue.web.routing import route
 

@@ -28,7 +28,7 @@ from puskesmas_queue.domain.tickets import (
     PriorityReason,
     TicketRequest,
 )
-from puskesmas_queue.services import calling, counters, sessions, tickets
+from puskesmas_queue.services import calling, counters, sessions, tickets, transfers
 from puskesmas_queue.services import day as day_service
 from puskesmas_queue.web.errors import error_text, status_of
 from puskesmas_queue.web.page import Page, whole_number
@@ -174,7 +174,7 @@ def transfer(page: Page) -> Response:
 
     def run() -> object:
         lane = _word(Lane, page.form.get("lane"))
-        return tickets.transfer_ticket(
+        return transfers.transfer_ticket(
             page.clinic, _ticket_id(page), unit, lane, reason, page.actor
         )
 
