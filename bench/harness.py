@@ -273,7 +273,7 @@ def serving(
 
 def wait_for(url: str, path: str = "/readyz") -> None:
     """Wait until a server answers 200."""
-    import httpx
+    import httpx2 as httpx
 
     deadline = time.monotonic() + START_S
     while True:
