@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 from playwright.sync_api import Page, expect
 
 from support.chromium import Pages
