@@ -14,6 +14,8 @@ import puskesmas_queue
 CATALOGUE = Path(puskesmas_queue.__file__).parent / "web/locale/en/LC_MESSAGES/messages.po"
 WORD = re.compile(r"[^\W\d_]{3,}")
 MARKUP = re.compile(r"<[^>]*>|%\([a-z_]+\)s")
+DRAWN = re.compile(r"\b(?:[a-z]{4}-){4}\d\d\b|\b(?=[A-Z]*\d)[A-Z\d]{8}\b")
+"""Generated passwords and ticket codes: whatever words are in them are chance."""
 GIVEN = (
     # What the clinic itself wrote is in the clinic's language, and people have names.
     "Puskesmas Gladak Pakem", "Kepala Puskesmas", "Admin Demo", "Siti", "Budi", "Rina",
@@ -63,7 +65,7 @@ def indonesian_left(page: Page) -> list[str]:
     texts, words = indonesian()
     found = []
     for text in page.evaluate(TEXTS, "en"):
-        own = text
+        own = DRAWN.sub(" ", text)
         for given in GIVEN:
             own = re.sub(re.escape(given), " ", own, flags=re.IGNORECASE)
         left = sorted(_words([own]) & words)
