@@ -5,7 +5,9 @@ A plugin is a module, or an instance, whose functions are marked `@hookimpl`; `d
 the hooks.
 """
 
+from puskesmas_queue.domain.access import Permission, Role
 from puskesmas_queue.domain.announcements import Announcement, Call
+from puskesmas_queue.domain.errors import PluginDataUnavailable
 from puskesmas_queue.domain.events import DayFact, Fact, TicketFact
 from puskesmas_queue.domain.line import Head, LaneChoice, LineHeads, Ratio, RatioState
 from puskesmas_queue.domain.tickets import (
@@ -16,23 +18,67 @@ from puskesmas_queue.domain.tickets import (
     TicketRequest,
     TicketState,
 )
-from puskesmas_queue.hookspecs import Context, hookimpl
+from puskesmas_queue.extensions import (
+    Announcer,
+    Answer,
+    Context,
+    Health,
+    HealthCheck,
+    NavItem,
+    Panel,
+    PluginData,
+    PluginRequest,
+    PluginRoute,
+    PluginUser,
+    Printed,
+    Printer,
+    RedirectAnswer,
+    RunningSimulator,
+    Simulator,
+    Slip,
+    Speech,
+    TemplateAnswer,
+    TextAnswer,
+)
+from puskesmas_queue.hookspecs import hookimpl
 
 __all__ = [
     "Announcement",
+    "Announcer",
+    "Answer",
     "Call",
     "Context",
     "DayFact",
     "Fact",
     "Head",
+    "Health",
+    "HealthCheck",
     "Lane",
     "LaneChoice",
     "LineHeads",
+    "NavItem",
+    "Panel",
     "PaymentType",
+    "Permission",
+    "PluginData",
+    "PluginDataUnavailable",
+    "PluginRequest",
+    "PluginRoute",
+    "PluginUser",
+    "Printed",
+    "Printer",
     "PriorityReason",
     "Ratio",
     "RatioState",
+    "RedirectAnswer",
+    "Role",
+    "RunningSimulator",
+    "Simulator",
+    "Slip",
     "Source",
+    "Speech",
+    "TemplateAnswer",
+    "TextAnswer",
     "TicketFact",
     "TicketRequest",
     "TicketState",

@@ -24,6 +24,7 @@ from puskesmas_queue.web.assets import VersionedFiles
 from puskesmas_queue.web.compression import Compression
 from puskesmas_queue.web.errors import crash_text, error_response
 from puskesmas_queue.web.page import Page
+from puskesmas_queue.web.plugin_screens import PluginScreens
 from puskesmas_queue.web.rendering import STATIC, Rendering
 from puskesmas_queue.web.routes import (
     account,
@@ -40,6 +41,7 @@ from puskesmas_queue.web.routes import (
 from puskesmas_queue.web.routing import bare, refuse_undeclared
 from puskesmas_queue.web.security import SecurityMiddleware, SecurityOptions
 from puskesmas_queue.workers.outbox import Outbox
+from puskesmas_queue.workers.plugins import PluginLives
 from puskesmas_queue.workers.timers import Timers
 
 SCREENS = (home, health, kiosk, ticket, display, loket, day, account, plugins)
@@ -76,26 +78,28 @@ def make_app(
     )
     clinic.listen(hub.touched)
     timers = Timers(clinic)
-    outbox = Outbox(clinic)
+    lives = PluginLives(clinic, Outbox(clinic))
     stop_listening = _listener(clinic)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         # Thousands of open streams are garbage that never is: look for it less often.
         gc.set_threshold(50_000, 20, 1_000)
+        clinic.plugins.log_broken()
         hub.start()
         timers.start()
-        outbox.start()
+        lives.start()
         yield
         await hub.stop()
         await run_in_threadpool(timers.stop)
-        await run_in_threadpool(outbox.stop)
+        await run_in_threadpool(lives.stop)
         await run_in_threadpool(stop_listening)
         await run_in_threadpool(clinic.close)
 
     config = clinic.config.server
     routes: list[BaseRoute] = [route for screen in SCREENS for route in screen.routes]
     routes += sse.routes
+    routes += PluginScreens(clinic, rendering).routes
     if demo_state is not None:
         routes += demo.routes
     app = Starlette(

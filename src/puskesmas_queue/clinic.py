@@ -8,6 +8,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -16,6 +17,8 @@ from zoneinfo import ZoneInfo
 from puskesmas_queue.clock import ClockGuard, SystemClock
 from puskesmas_queue.defaults import (
     announcement,
+    browser_printer,
+    browser_voice,
     estimate,
     first_come,
     full_priority,
@@ -25,13 +28,15 @@ from puskesmas_queue.defaults import (
 from puskesmas_queue.domain.days import ZONES, ClockFault
 from puskesmas_queue.domain.errors import StorageUnavailable
 from puskesmas_queue.domain.options import OPTIONS, option
-from puskesmas_queue.hookspecs import Context
+from puskesmas_queue.extensions import Context
 from puskesmas_queue.plugin_config import PluginConfigs
+from puskesmas_queue.plugin_host.contributions import Contributions
 from puskesmas_queue.plugin_host.dispatch import Dispatcher, Fault
 from puskesmas_queue.plugin_host.registry import load_plugins
 from puskesmas_queue.settings import Config
 from puskesmas_queue.storage import faults, options, topics
 from puskesmas_queue.storage.engine import Database, open_database
+from puskesmas_queue.storage.plugin_data import plugin_database
 
 BUILT_IN_PLUGINS = (
     ("numbering", numbering),
@@ -40,6 +45,8 @@ BUILT_IN_PLUGINS = (
     ("first-come", first_come),
     ("estimate", estimate),
     ("announcement", announcement),
+    ("browser-printer", browser_printer),
+    ("browser-voice", browser_voice),
 )
 CLOCK_TOPIC = "clock"
 """Given a new version when staff confirmed the clock."""
@@ -124,12 +131,23 @@ class Clinic:
         self._is_closing = False
         self._config_reader = threading.Thread(target=self._keep_configs, daemon=True)
         self.plugins = load_plugins(config.plugins.active, BUILT_IN_PLUGINS, plugins)
-        self.hooks = Dispatcher(
-            self.plugins.manager, self._context, self._faults.put, self._config_of
-        )
+        self.plugin_data = {
+            name: database
+            for name in self.plugins.names
+            if (
+                database := plugin_database(
+                    config.database.url,
+                    name,
+                    self.plugins.folder(name),
+                    pooler=config.database.pooler,
+                )
+            )
+        }
+        self.hooks = Dispatcher(self.plugins.manager, self._context, self._faults.put, self._own)
         self.configs = PluginConfigs(
             db, self.plugins, config.key_path, lambda: self._context(clock.now()), self.hooks.report
         )
+        self.contributions = Contributions(self.plugins, self.plugin_context, self.hooks.report)
         db.listener = self._committed
         db.audience = self._audience
         known = db.read(topics.load)
@@ -208,6 +226,8 @@ class Clinic:
             self._config_reader.join()
         self._faults.put(None)
         self._fault_writer.join()
+        for database in self.plugin_data.values():
+            database.close()
         self.db.close()
 
     def _committed(self, versions: dict[str, int], is_own: bool = True) -> None:
@@ -226,8 +246,14 @@ class Clinic:
         for listener in self._listeners:
             listener(versions)
 
-    def _config_of(self, plugin: str) -> Any:
-        return self.configs.latest(plugin)
+    def plugin_context(self, plugin: str) -> Context:
+        """Make what a plugin may look at outside of decisions and vetoes, as of now."""
+        return self._own(plugin, self._context(self.clock.now()))
+
+    def _own(self, plugin: str, context: Context) -> Context:
+        return replace(
+            context, config=self.configs.latest(plugin), data=self.plugin_data.get(plugin)
+        )
 
     def _keep_configs(self) -> None:
         while not self._is_closing:

@@ -5,10 +5,9 @@ Called only by `plugin_host.dispatch`, which isolates, times and counts each imp
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Any, Protocol
+from datetime import date, timedelta
 
+import click
 import pluggy
 from pydantic import BaseModel
 
@@ -16,33 +15,20 @@ from puskesmas_queue.domain.announcements import Announcement, Call
 from puskesmas_queue.domain.events import DayFact, Fact, TicketFact
 from puskesmas_queue.domain.line import LaneChoice, LineHeads
 from puskesmas_queue.domain.tickets import TicketRequest
+from puskesmas_queue.extensions import (
+    Announcer,
+    Context,
+    HealthCheck,
+    NavItem,
+    Panel,
+    PluginRoute,
+    Printer,
+    Simulator,
+)
 
 PROJECT = "puskesmas_queue"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
-
-
-class SettingsReader(Protocol):
-    """Reads the clinic's settings."""
-
-    def get(self, key: str) -> Any:
-        """Return the parsed value of a setting."""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """
-    What every hook may look at beside its arguments.
-
-    `now` is the clinic's clock, aware, in UTC. `config` is the plugin's own settings, an instance
-    of the model that its `register_settings` gave; None where it has none or cannot have them.
-    """
-
-    clinic_id: str
-    clinic_name: str
-    settings: SettingsReader
-    now: datetime
-    config: Any = None
 
 
 class RegistrationHooks:
@@ -60,6 +46,99 @@ class RegistrationHooks:
 
         Called: sync, at start, no I/O, 5 s.
         Failure: the plugin works without settings; doctor and the page of plugins name it.
+        Since: 0.1
+        """
+
+    @hookspec
+    def register_printers(self, ctx: Context) -> Sequence[Printer] | None:
+        """
+        Bring printers of slips, which the setting `kiosk.printers` names in their order.
+
+        The first that prints counts; one that fails or takes over 10 s leaves it to the next.
+
+        Called: sync, at start, no I/O, 5 s.
+        Failure: the plugin works without them; doctor and the page of plugins name it.
+        Since: 0.1
+        """
+
+    @hookspec
+    def register_announcers(self, ctx: Context) -> Sequence[Announcer] | None:
+        """
+        Bring voices for the TV, which the setting `display.announcers` names in their order.
+
+        The first that answers counts; one that fails or takes over 1 s leaves it to the next.
+
+        Called: sync, at start, no I/O, 5 s.
+        Failure: the plugin works without them; doctor and the page of plugins name it.
+        Since: 0.1
+        """
+
+    @hookspec
+    def register_routes(self, ctx: Context) -> Sequence[PluginRoute] | None:
+        """
+        Bring pages below `/x/<plugin>`, each with the permission that it asks for.
+
+        Templates, static files and catalogues lie in the folders `templates/`, `static/` and
+        `locale/` of the plugin's package; a static file is `/x/<plugin>/static/<file>`. A page
+        without a permission, or at a path that another has, is not served.
+
+        Called: sync, at start, no I/O, 5 s.
+        Failure: the plugin works without them; doctor and the page of plugins name it.
+        Since: 0.1
+        """
+
+    @hookspec
+    def register_nav(self, ctx: Context) -> Sequence[NavItem] | None:
+        """
+        Bring links into the navigation of staff, each to a page of the plugin's own.
+
+        Called: sync, at start, no I/O, 5 s.
+        Failure: the plugin works without them; doctor and the page of plugins name it.
+        Since: 0.1
+        """
+
+    @hookspec
+    def register_panels(self, ctx: Context) -> Sequence[Panel] | None:
+        """
+        Bring panels into slots of core pages: `counter.ticket`, `dashboard`.
+
+        The page is shown first and loads each panel afterwards, so that one that is slow costs
+        its own place only.
+
+        Called: sync, at start, no I/O, 5 s.
+        Failure: the plugin works without them; doctor and the page of plugins name it.
+        Since: 0.1
+        """
+
+    @hookspec
+    def register_commands(self, ctx: Context) -> click.Command | None:
+        """
+        Bring a command, or a group of them, that is run as `puskesmas-queue <plugin>`.
+
+        `click.get_current_context().obj` is the plugin's `Context`.
+
+        Called: sync, when the command is asked for, no I/O, 5 s.
+        Failure: the command is not there; one line says why.
+        Since: 0.1
+        """
+
+    @hookspec
+    def register_health_checks(self, ctx: Context) -> Sequence[HealthCheck] | None:
+        """
+        Bring checks that `doctor`, `plugin doctor` and the page of plugins look at.
+
+        Called: sync, at start, no I/O, 5 s.
+        Failure: the plugin works without them; doctor and the page of plugins name it.
+        Since: 0.1
+        """
+
+    @hookspec
+    def register_simulators(self, ctx: Context) -> Sequence[Simulator] | None:
+        """
+        Bring stand-ins for what the plugin talks to, run by `simulate NAME` and by the demo.
+
+        Called: sync, by `simulate` and `demo` only, no I/O, 5 s.
+        Failure: the plugin works without them; doctor and the page of plugins name it.
         Since: 0.1
         """
 
@@ -249,5 +328,31 @@ class FactHooks:
 
         Called: sync, by the outbox after the commit, on a thread of the plugin's own, 30 s.
         Failure: tried again with growing pauses, then a dead letter.
+        Since: 0.1
+        """
+
+
+class LifeHooks:
+    """Life: the beginning and the end of a server process."""
+
+    @hookspec
+    def startup(self, ctx: Context) -> None:
+        """
+        Begin: open connections, start threads.
+
+        Called after the plugin's migrations and before its first fact, once in each process.
+
+        Called: sync, on a thread of the plugin's own, while the hall already works, 30 s.
+        Failure: doctor and the page of plugins name it; the plugin is used all the same.
+        Since: 0.1
+        """
+
+    @hookspec
+    def shutdown(self, ctx: Context) -> None:
+        """
+        End: close what `startup` opened. Not called where the power fails.
+
+        Called: sync, on a thread of the plugin's own, after its last fact, 5 s.
+        Failure: logged; the process ends.
         Since: 0.1
         """

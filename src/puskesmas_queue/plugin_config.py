@@ -19,7 +19,7 @@ from puskesmas_queue.domain.errors import (
     SetupError,
 )
 from puskesmas_queue.domain.options import OPTIONS
-from puskesmas_queue.hookspecs import Context
+from puskesmas_queue.extensions import Context
 from puskesmas_queue.plugin_host.asking import REGISTRATION_DEADLINE_S, ask_plugin
 from puskesmas_queue.plugin_host.dispatch import Fault, FaultKind
 from puskesmas_queue.plugin_host.forms import BadModel, Field, Form, Value, make_form, validate

@@ -18,9 +18,16 @@ from puskesmas_queue.domain.announcements import Announcement, Call
 from puskesmas_queue.domain.events import TICKET_FACTS, Fact
 from puskesmas_queue.domain.line import Head, LaneChoice, LineHeads, Ratio, RatioState
 from puskesmas_queue.domain.tickets import Lane, TicketRequest
-from puskesmas_queue.hookspecs import DecisionHooks, FactHooks, RegistrationHooks, VetoHooks
+from puskesmas_queue.hookspecs import (
+    DecisionHooks,
+    FactHooks,
+    LifeHooks,
+    RegistrationHooks,
+    VetoHooks,
+)
 from puskesmas_queue.plugin_host.manager import make_manager
 from puskesmas_queue.settings import SECTIONS
+from support.clinics import make_clinic, make_config
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -105,7 +112,7 @@ def signature(name: str) -> str:
     return re.sub(r"\b(?:\w+\.)+(\w+)", r"\1", f"{name}{text}").replace("'", "")
 
 
-KINDS = (DecisionHooks, VetoHooks, FactHooks, RegistrationHooks)
+KINDS = (DecisionHooks, VetoHooks, FactHooks, RegistrationHooks, LifeHooks)
 HOOKS = [name for kind in KINDS for name, one in vars(kind).items() if callable(one)]
 
 
@@ -121,8 +128,9 @@ def examples() -> dict[str, dict]:
     for code in re.findall(r"```python\n(.*?)```", page("hooks"), re.DOTALL):
         names: dict = {}
         exec(compile(code, "docs/hooks.md", "exec"), names)
-        hook = next(name for name in HOOKS if name in names)
-        found[hook] = names
+        brought = [name for name in HOOKS if name in names]
+        # A link needs a page: an example is that of the first hook that it shows.
+        found[min(brought, key=code.index)] = names
     return found
 
 
@@ -167,6 +175,44 @@ def test_example_of_a_veto_objects_or_not():
     assert check(request=TicketRequest("umum", Lane.GENERAL), ctx=wednesday) is None
     assert check(request=TicketRequest("gigi", Lane.PRIORITY), ctx=wednesday) is None
     assert check(request=TicketRequest("gigi", Lane.GENERAL), ctx=wednesday)
+
+
+@pytest.mark.parametrize(
+    ("hook", "bring"),
+    [
+        ("register_printers", "printers"),
+        ("register_announcers", "announcers"),
+        ("register_routes", "routes"),
+        ("register_nav", "nav"),
+        ("register_panels", "panels"),
+        ("register_health_checks", "health_checks"),
+        ("register_simulators", "simulators"),
+    ],
+)
+def test_examples_bring_what_can_be_used(clinic_with, hook, bring):
+    """Each example of something that is brought along is taken by the server."""
+    clinic = clinic_with(guest=SimpleNamespace(**examples()[hook]))
+
+    found = getattr(clinic.contributions, bring)
+    if bring in ("printers", "announcers"):
+        assert [name for name in found() if found()[name][0] == "guest"] != []
+    else:
+        assert len(found("guest")) == 1
+
+
+@pytest.fixture
+def clinic_with(sqlite_url, tmp_path):
+    """Opens a clinic with these plugins, by name."""
+    opened = []
+
+    def open_clinic(**plugins):
+        clinic = make_clinic(make_config(sqlite_url, tmp_path), plugins=plugins.items())
+        opened.append(clinic)
+        return clinic
+
+    yield open_clinic
+    for clinic in opened:
+        clinic.close()
 
 
 def page(name: str) -> str:

@@ -12,7 +12,8 @@ from puskesmas_queue.domain.announcements import Announcement
 from puskesmas_queue.domain.errors import SetupError
 from puskesmas_queue.domain.line import LaneChoice, LineHeads, Ratio, RatioState
 from puskesmas_queue.domain.tickets import Lane
-from puskesmas_queue.hookspecs import Context, hookimpl
+from puskesmas_queue.extensions import Context
+from puskesmas_queue.hookspecs import hookimpl
 from puskesmas_queue.plugin_host.manager import make_manager
 from puskesmas_queue.services import counters
 from puskesmas_queue.services.calling import call_next, serve

@@ -1,56 +1,25 @@
 """The built wheel, alone in a clean environment."""
 
 import json
-import os
 import subprocess
-import sys
 import time
-import venv
 from pathlib import Path
 from zipfile import ZipFile
 
 import httpx2 as httpx
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from support.wheels import ROOT, clean_environment, environment
+
 PACKAGE = ROOT / "src/puskesmas_queue"
 
 pytestmark = [pytest.mark.packaging, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
-    """The wheel, built from this folder."""
-    folder = tmp_path_factory.mktemp("wheel")
-    pip(sys.executable, "wheel", "--no-deps", "--wheel-dir", folder, ROOT)
-    (built,) = folder.glob("puskesmas_queue-*.whl")
-    return built
-
-
-@pytest.fixture(scope="module")
 def program(wheel, tmp_path_factory) -> Path:
     """The command of a clean environment into which the wheel was installed."""
-    folder = tmp_path_factory.mktemp("environment")
-    venv.create(folder, with_pip=True)
-    scripts = folder / ("Scripts" if sys.platform == "win32" else "bin")
-    pip(scripts / "python", "install", wheel)
-    return scripts / "puskesmas-queue"
-
-
-def pip(python: object, *arguments: object) -> None:
-    """Run pip and show what it said if it failed."""
-    done = subprocess.run(
-        [str(python), "-m", "pip", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def clean_environment() -> dict[str, str]:
-    """Nothing of this process's own Python reaches the clean environment."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    return environment(tmp_path_factory.mktemp("environment"), wheel) / "puskesmas-queue"
 
 
 def test_holds_every_file_of_the_package(wheel):
@@ -69,13 +38,13 @@ def test_holds_every_file_of_the_package(wheel):
 
 def test_help_init_and_serve(program, tmp_path):
     """What a newcomer types, with nothing of the source folder in reach."""
-    environment = clean_environment()
+    variables = clean_environment()
 
     def run(*arguments: object) -> str:
         done = subprocess.run(
             [program, *map(str, arguments)],
             cwd=tmp_path,
-            env=environment,
+            env=variables,
             capture_output=True,
             text=True,
             check=False,
@@ -90,7 +59,7 @@ def test_help_init_and_serve(program, tmp_path):
         server = subprocess.Popen(
             serve,
             cwd=tmp_path,
-            env={**environment, "PYTHONUNBUFFERED": "1"},
+            env={**variables, "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

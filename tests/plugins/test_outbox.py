@@ -17,7 +17,8 @@ from puskesmas_queue.domain.access import Actor, Role
 from puskesmas_queue.domain.errors import NotFound, TicketObjected
 from puskesmas_queue.domain.events import FACTS, Fact, TicketFact
 from puskesmas_queue.domain.tickets import Lane, PaymentType, TicketRequest, TicketState
-from puskesmas_queue.hookspecs import Context, hookimpl
+from puskesmas_queue.extensions import Context
+from puskesmas_queue.hookspecs import hookimpl
 from puskesmas_queue.services import calling, counters, day, facts, tickets
 from puskesmas_queue.storage import outbox as rows
 from puskesmas_queue.workers import outbox
@@ -84,7 +85,8 @@ def open_with(
 @contextmanager
 def delivering(clinic: Clinic) -> Iterator[Outbox]:
     worker = Outbox(clinic)
-    worker.start()
+    for name in clinic.plugins.listeners():
+        worker.start(name)
     try:
         yield worker
     finally:

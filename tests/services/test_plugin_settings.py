@@ -6,14 +6,19 @@ import time
 from decimal import Decimal
 from enum import Enum
 from types import SimpleNamespace
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pytest
 from pydantic import BaseModel, Field, HttpUrl, SecretStr, field_validator, model_validator
 from sqlalchemy import insert, update
 
 from puskesmas_queue.clinic import open_clinic
-from puskesmas_queue.domain.errors import InvalidForm, NotFound, PluginSettingsInvalid
+from puskesmas_queue.domain.errors import (
+    InvalidForm,
+    NotFound,
+    PluginSettingsInvalid,
+    UnknownName,
+)
 from puskesmas_queue.hookspecs import hookimpl
 from puskesmas_queue.plugin_host import forms
 from puskesmas_queue.plugin_host.forms import BadModel, form_fields
@@ -571,3 +576,40 @@ def test_everything_is_asked_before_it_is_needed(opened):
     assert clinic.configs.get("late") == Hook()
     assert clinic.configs.get("late") == Hook()
     assert asked == [1]
+
+
+def test_a_plugin_sees_no_other_plugins_secret(puskesmas_clinics):
+    """What the published API lends it holds its own settings and the clinic's, and no more."""
+
+    class Vault(BaseModel):
+        token: SecretStr = SecretStr("")
+
+    class Keeper:
+        @hookimpl
+        def register_settings(self):
+            return Vault
+
+    class Thief:
+        seen: ClassVar[list[object]] = []
+
+        @hookimpl
+        def format_ticket_number(self, ctx):
+            self.seen.append(ctx)
+
+        @hookimpl
+        def ticket_issued(self, ctx):
+            self.seen.append(ctx)
+
+    hall = puskesmas_clinics(keeper=Keeper(), thief=Thief())
+    hall.configure("keeper", token="rahasia-sekali")
+    hall.issue()
+    hall.deliver()
+    assert hall.context("keeper").config.token.get_secret_value() == "rahasia-sekali"
+    assert len(Thief.seen) == 2
+    for ctx in [*Thief.seen, hall.context("thief")]:
+        assert ctx.config is None
+        assert ctx.data is None
+        for key in ("keeper.token", "token", "keeper"):
+            with pytest.raises(UnknownName):
+                ctx.settings.get(key)
+        assert "rahasia-sekali" not in repr(ctx)

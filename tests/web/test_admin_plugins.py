@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from puskesmas_queue.app import make_app
 from puskesmas_queue.domain.access import SYSTEM, Role
+from puskesmas_queue.extensions import Health, HealthCheck
 from puskesmas_queue.hookspecs import hookimpl
 from puskesmas_queue.plugin_host.dispatch import Fault
 from puskesmas_queue.plugin_host.registry import PluginStatus
@@ -273,3 +274,22 @@ def test_dead_letters_are_listed_and_tried_again(office, furnished):
     assert states[100] == "open"
     assert "sudah tidak ada" in office.post("/admin/deliveries/100/redeliver").text
     assert "sudah tidak ada" in office.post("/admin/deliveries/999999999999/redeliver").text
+
+
+def test_checks_of_a_plugin_are_shown(puskesmas_clinics):
+    """Its page says how it stands, in words and not by colour alone."""
+
+    class Cable:
+        @hookimpl
+        def register_health_checks(self):
+            return [
+                HealthCheck("kabel", lambda ctx: Health("wrong", "lepas <b>")),
+                HealthCheck("kertas", lambda ctx: Health("ok", "ada")),
+            ]
+
+    hall = puskesmas_clinics(cable=Cable())
+    page = hall.get("/admin/plugins/cable", Role.ADMIN).text
+    assert "Pemeriksaan" in page
+    assert "Perlu dilihat</span> lepas &lt;b&gt;" in page
+    assert "Baik</span> ada" in page
+    assert "Needs a look" in hall.get("/admin/plugins/cable?lang=en", Role.ADMIN).text

@@ -45,9 +45,11 @@ TABLE = {
     ("/kiosk/tickets", POST): P.KIOSK,
     ("/kiosk/ticket/{code}", READ): P.KIOSK,
     ("/kiosk/emergency", POST): P.KIOSK,
+    ("/kiosk/ticket/{code}/print", POST): P.KIOSK,
     ("/display", READ): P.DISPLAY,
     ("/display/heartbeat", POST): P.DISPLAY,
     ("/display/spoken", POST): P.DISPLAY,
+    ("/display/sound/{id:int}", READ): P.DISPLAY,
     # Whoever is logged in.
     ("/logout", POST): P.SESSION,
     ("/lock", POST): P.SESSION,

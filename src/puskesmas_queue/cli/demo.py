@@ -4,7 +4,8 @@ import json
 import os
 import socket
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, time
 from pathlib import Path
@@ -74,8 +75,9 @@ def demo(port: int, folder: Path | None, as_json: bool, plays_day: bool, speed: 
             server=replace(config.server, public_url=url),
             security=replace(config.security, session_idle_minutes=1440, session_max_hours=168),
         )
-        announce(url, logins, config, as_json)
-        run(config, listener, logins, plays_day, speed)
+        with simulating(config) as simulators:
+            announce(url, logins, config, simulators, as_json)
+            run(config, listener, logins, simulators, plays_day, speed)
 
 
 def prepare(folder: Path) -> list[dict[str, str]]:
@@ -131,7 +133,38 @@ def hire(config: Config) -> list[dict[str, str]]:
         clinic.close()
 
 
-def announce(url: str, logins: list[dict[str, str]], config: Config, as_json: bool) -> None:
+@contextmanager
+def simulating(config: Config) -> Iterator[dict[str, str]]:
+    """Run the simulators of the active plugins; each one's address by its name."""
+    from puskesmas_queue.cli.simulate import simulators, start
+    from puskesmas_queue.clinic import open_clinic
+
+    if not config.plugins.active:
+        yield {}
+        return
+    clinic = open_clinic(config)
+    try:
+        found = simulators(clinic)
+    finally:
+        clinic.close()
+    with ExitStack() as stack:
+        urls = {}
+        for name, simulator in found.items():
+            folder = config.folder / "simulators" / name
+            folder.mkdir(parents=True, exist_ok=True)
+            running = start(simulator, folder)
+            stack.callback(running.stop)
+            urls[name] = running.url
+        yield urls
+
+
+def announce(
+    url: str,
+    logins: list[dict[str, str]],
+    config: Config,
+    simulators: Mapping[str, str],
+    as_json: bool,
+) -> None:
     """Print where everything is: one JSON line for programs, else a page of text."""
     pages = {name: url + path for name, path in PAGES.items()}
     if as_json:
@@ -139,7 +172,7 @@ def announce(url: str, logins: list[dict[str, str]], config: Config, as_json: bo
             "url": url,
             "pages": pages,
             "logins": logins,
-            "simulators": {},
+            "simulators": dict(simulators),
             "config": str(config.path),
             "dir": str(config.folder),
         }
@@ -148,6 +181,8 @@ def announce(url: str, logins: list[dict[str, str]], config: Config, as_json: bo
     click.echo(f"{DEMO_NAME} is open. It is 07:30 there.\n")
     for name, page in pages.items():
         click.echo(f"  {name:<10} {page}")
+    for name, page in simulators.items():
+        click.echo(f"  simulator {name}: {page}")
     click.echo("\nLogins:")
     for login in logins:
         click.echo(f"  {login['username']:<10} {login['password']:<26} {login['role']}")
@@ -158,6 +193,7 @@ def run(
     config: Config,
     listener: socket.socket,
     logins: list[dict[str, str]],
+    simulators: Mapping[str, str],
     plays_day: bool,
     speed: float,
 ) -> None:
@@ -184,7 +220,9 @@ def run(
     ClinicDay.leave(clinic, command_actor())
     morning = play(clinic, clock, speed) if plays_day else None
     server = uvicorn.Server(
-        uvicorn.Config(make_app(clinic, DemoState(clock, logins, PAGES)), **uvicorn_options())
+        uvicorn.Config(
+            make_app(clinic, DemoState(clock, logins, PAGES, simulators)), **uvicorn_options()
+        )
     )
     try:
         with suppress(KeyboardInterrupt):

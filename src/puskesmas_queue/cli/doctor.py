@@ -3,7 +3,8 @@
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -12,7 +13,7 @@ from puskesmas_queue.cli.context import config_option, json_option, print_json, 
 from puskesmas_queue.cli.database import schema_fault
 from puskesmas_queue.cli.serve import lock_file
 from puskesmas_queue.domain.errors import QueueError
-from puskesmas_queue.settings import Config, PluginsConfig, without_password
+from puskesmas_queue.settings import Config, without_password
 
 if TYPE_CHECKING:
     from puskesmas_queue.clinic import Clinic
@@ -135,10 +136,11 @@ def clinic(config: Config) -> Iterator[Finding]:
     """Look into the database."""
     from puskesmas_queue.clinic import open_clinic
 
-    # Its plugins were looked at already.
-    opened = open_clinic(replace(config, plugins=PluginsConfig()))
+    # What plugins print while they are imported does not mix with the answer.
+    with redirect_stdout(sys.stderr):
+        opened = open_clinic(config)
     try:
-        for look in (furniture, accounts, clock, plugins):
+        for look in (furniture, accounts, clock, providers, health, plugins):
             try:
                 yield from look(opened)
             except QueueError as error:
@@ -180,6 +182,23 @@ def clock(opened: "Clinic") -> Iterator[Finding]:
     else:
         hint = "no ticket is issued until staff confirm the time at a counter"
         yield Finding("clock", "wrong", f"{text} is {fault}: {hint}")
+
+
+def providers(opened: "Clinic") -> Iterator[Finding]:
+    """See whether everything that prints and speaks by the settings is there."""
+    from puskesmas_queue.services.providers import missing
+
+    for key, name in missing(opened):
+        yield Finding(key, "wrong", f'nobody brings "{name}": the next in the order is used')
+
+
+def health(opened: "Clinic") -> Iterator[Finding]:
+    """Let every plugin look at what is its own."""
+    from puskesmas_queue.services.plugin_health import plugin_health
+
+    for name in opened.plugins.names:
+        for found in plugin_health(opened, name):
+            yield Finding(f"plugin {name}, {found.name}", found.health.state, found.health.text)
 
 
 def plugins(opened: "Clinic") -> Iterator[Finding]:

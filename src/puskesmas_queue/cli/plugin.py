@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from puskesmas_queue.plugin_host.registry import PluginSet, PluginStatus
+    from puskesmas_queue.services.plugin_health import PluginHealth
     from puskesmas_queue.storage.faults import FaultRow
 
 RESTART = "restart the server to make it so"
@@ -134,12 +135,14 @@ class Examined:
     hooks: tuple[str, ...]
     faults: "tuple[FaultRow, ...]"
     deliveries: dict[str, int]
+    health: "tuple[PluginHealth, ...]"
 
     @property
     def is_well(self) -> bool:
         """Whether nobody needs to look after it."""
         is_off = any(row.is_switched_off for row in self.faults)
-        return not self.status.is_broken and not (is_off and self.status.state == "active")
+        is_ill = any(found.health.state == "wrong" for found in self.health)
+        return not (self.status.is_broken or is_ill or (is_off and self.status.state == "active"))
 
     def as_json(self) -> dict[str, Any]:
         """Return what a program may read."""
@@ -151,6 +154,7 @@ class Examined:
                 for row in self.faults
             ],
             "deliveries": self.deliveries,
+            "health": [{"name": one.name, **asdict(one.health)} for one in self.health],
         }
 
 
@@ -168,13 +172,14 @@ def doctor(name: str | None, as_json: bool) -> None:
         if any(status.state == "missing" for status in statuses):
             raise SetupError(f"no plugin {name}: {statuses[0].reason}")
         statuses = [replace(one, state="available") for one in statuses]
-    faults, deliveries, trouble = _recorded()
+    faults, deliveries, health, trouble = _recorded(name)
     found = [
         Examined(
             status,
             plugins.hooks(status.name) if status.reason is None else (),
             tuple(row for row in faults if row.plugin == status.name),
             {state: n for (whose, state), n in deliveries.items() if whose == status.name},
+            tuple(one for one in health if one.plugin == status.name),
         )
         for status in statuses
     ]
@@ -186,16 +191,27 @@ def doctor(name: str | None, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _recorded() -> "tuple[list[FaultRow], dict[tuple[str, str], int], str | None]":
-    """Read faults and deliveries of all plugins; the last is what stood in the way."""
+Recorded = tuple["list[FaultRow]", dict[tuple[str, str], int], "list[PluginHealth]", "str | None"]
+
+
+def _recorded(name: str | None) -> Recorded:
+    """
+    Read faults and deliveries, and let the active plugins look at what is theirs.
+
+    Returns:
+        Those three, and what stood in the way.
+    """
     from puskesmas_queue.services.doctoring import plugin_faults
     from puskesmas_queue.services.facts import delivery_counts
+    from puskesmas_queue.services.plugin_health import plugin_health
 
     try:
-        with the_clinic(with_plugins=False) as clinic:
-            return plugin_faults(clinic), delivery_counts(clinic), None
+        with redirect_stdout(sys.stderr), the_clinic() as clinic:
+            wanted = [one for one in clinic.plugins.names if name in (None, one)]
+            health = [found for one in wanted for found in plugin_health(clinic, one)]
+            return plugin_faults(clinic), delivery_counts(clinic), health, None
     except QueueError as error:
-        return [], {}, str(error)
+        return [], {}, [], str(error)
 
 
 def _show(found: "Sequence[Examined]", trouble: str | None) -> None:
@@ -209,6 +225,8 @@ def _show(found: "Sequence[Examined]", trouble: str | None) -> None:
             times = "once" if row.count == 1 else f"{row.count} times"
             off = "; its decisions are switched off" if row.is_switched_off else ""
             click.echo(f"  fault       {row.hook} {row.kind} {times}: {row.detail}{off}")
+        for check in one.health:
+            click.echo(f"  {check.health.state:<10}  {check.name}: {check.health.text}")
         if one.deliveries:
             counted = ", ".join(f"{n} {state}" for state, n in sorted(one.deliveries.items()))
             click.echo(f"  deliveries  {counted}")

@@ -2,7 +2,8 @@
 The root of all commands.
 
 A command's module is imported when it is asked for; each of them imports what is heavy (web,
-database) inside its functions, so that `--help` answers at once. A test holds this.
+database) inside its functions, so that `--help` answers at once. A test holds this. What is no
+command of the core may be that of an active plugin, by the plugin's name.
 """
 
 from importlib import import_module
@@ -22,6 +23,7 @@ COMMANDS = {
     "settings": "puskesmas_queue.cli.settings:settings",
     "user": "puskesmas_queue.cli.user:user",
     "plugin": "puskesmas_queue.cli.plugin:plugin",
+    "simulate": "puskesmas_queue.cli.simulate:simulate",
     "doctor": "puskesmas_queue.cli.doctor:doctor",
 }
 
@@ -36,7 +38,9 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command of that name."""
         if cmd_name not in COMMANDS:
-            return None
+            from puskesmas_queue.cli.plugin_commands import plugin_command
+
+            return plugin_command(ctx, cmd_name)
         module, _, name = COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(import_module(module), name)
         return command

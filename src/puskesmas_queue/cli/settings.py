@@ -24,7 +24,7 @@ def list_(as_json: bool) -> None:
     """List every setting with its value."""
     from puskesmas_queue.services.options import list_options
 
-    with the_clinic() as clinic:
+    with the_clinic(with_plugins=False) as clinic:
         values = {one.key: one.value for one in list_options(clinic)}
     if as_json:
         print_json(values)
@@ -42,7 +42,7 @@ def get(key: str, as_json: bool) -> None:
     """Show the value of KEY."""
     from puskesmas_queue.services.options import get_option
 
-    with the_clinic() as clinic:
+    with the_clinic(with_plugins=False) as clinic:
         value = get_option(clinic, key).value
     if as_json:
         print_json({key: value})
@@ -58,6 +58,6 @@ def set_(key: str, value: str) -> None:
     """Change KEY to VALUE; a running server follows at once."""
     from puskesmas_queue.services.options import set_option
 
-    with the_clinic() as clinic:
+    with the_clinic(with_plugins=False) as clinic:
         set_option(clinic, key, value, command_actor())
     click.echo(f"{key} = {value}")

@@ -42,7 +42,7 @@ def add(username: str, role: str, name: str, password_stdin: bool, as_json: bool
     from puskesmas_queue.services.accounts import add_user, invite_user
 
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
-    with the_clinic() as clinic:
+    with the_clinic(with_plugins=False) as clinic:
         actor = command_actor()
         if password is None:
             link = invite_user(clinic, username, actor, role=Role(role), name=name)
@@ -62,7 +62,7 @@ def list_(as_json: bool) -> None:
     """List all accounts, disabled ones too."""
     from puskesmas_queue.services.accounts import list_users
 
-    with the_clinic() as clinic:
+    with the_clinic(with_plugins=False) as clinic:
         found = list_users(clinic)
         timezone = clinic.timezone
     if as_json:
@@ -83,7 +83,7 @@ def reset(username: str, as_json: bool) -> None:
     """Make a one-time link with which USERNAME sets a new password."""
     from puskesmas_queue.services.accounts import reset_password
 
-    with the_clinic() as clinic:
+    with the_clinic(with_plugins=False) as clinic:
         link = reset_password(clinic, username, command_actor())
         _print_link(clinic, link, as_json)
 
@@ -95,7 +95,7 @@ def disable(username: str) -> None:
     """Disable USERNAME and end its sessions at once."""
     from puskesmas_queue.services.accounts import disable_user
 
-    with the_clinic() as clinic:
+    with the_clinic(with_plugins=False) as clinic:
         ended = disable_user(clinic, username, command_actor())
     click.echo(f"{username} is disabled, {ended} sessions ended")
 

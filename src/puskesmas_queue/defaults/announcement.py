@@ -1,7 +1,8 @@
 """The words of a call, in Indonesian or English."""
 
 from puskesmas_queue.domain.announcements import Announcement, Call, word_call
-from puskesmas_queue.hookspecs import Context, hookimpl
+from puskesmas_queue.extensions import Context
+from puskesmas_queue.hookspecs import hookimpl
 
 
 @hookimpl(trylast=True)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from puskesmas_queue.domain import line
-from puskesmas_queue.hookspecs import Context, hookimpl
+from puskesmas_queue.extensions import Context
+from puskesmas_queue.hookspecs import hookimpl
 
 
 @hookimpl(trylast=True)

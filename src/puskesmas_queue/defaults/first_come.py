@@ -1,7 +1,8 @@
 """Whoever came first, whatever the lane."""
 
 from puskesmas_queue.domain.line import LaneChoice, LineHeads, choose_first_come
-from puskesmas_queue.hookspecs import Context, hookimpl
+from puskesmas_queue.extensions import Context
+from puskesmas_queue.hookspecs import hookimpl
 
 
 @hookimpl(trylast=True)

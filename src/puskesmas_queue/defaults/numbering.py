@@ -3,7 +3,8 @@
 from datetime import date
 
 from puskesmas_queue.domain.tickets import format_number
-from puskesmas_queue.hookspecs import Context, hookimpl
+from puskesmas_queue.extensions import Context
+from puskesmas_queue.hookspecs import hookimpl
 
 
 @hookimpl(trylast=True)

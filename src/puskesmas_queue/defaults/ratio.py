@@ -1,7 +1,8 @@
 """Priority and general tickets take turns `a:b`."""
 
 from puskesmas_queue.domain.line import LaneChoice, LineHeads, choose_by_ratio
-from puskesmas_queue.hookspecs import Context, hookimpl
+from puskesmas_queue.extensions import Context
+from puskesmas_queue.hookspecs import hookimpl
 
 
 @hookimpl(trylast=True)

@@ -29,6 +29,7 @@ QueueError
 ├── SetupError                the installation is wrong: one line for whoever starts it
 │   └── SecretUnreadable      a stored secret does not decrypt
 ├── PluginSettingsInvalid     a plugin's stored settings are not what it takes
+├── PluginDataUnavailable     a plugin's own tables cannot be reached
 └── StorageUnavailable        the database did not take the transaction
 """
 
@@ -271,6 +272,21 @@ class PluginSettingsInvalid(QueueError):
 
     def __init__(self, plugin: str, reason: str) -> None:
         super().__init__(f"settings of plugin {plugin}: {reason}")
+        self.plugin = plugin
+        self.reason = reason
+
+
+class PluginDataUnavailable(QueueError):
+    """
+    A plugin's own tables cannot be reached, or were not made.
+
+    Args:
+        plugin: Its name.
+        reason: Why, in one line.
+    """
+
+    def __init__(self, plugin: str, reason: str) -> None:
+        super().__init__(f"data of plugin {plugin}: {reason}")
         self.plugin = plugin
         self.reason = reason
 

@@ -80,6 +80,17 @@ def _one_of(*words: str) -> Callable[[str], str]:
     return parse
 
 
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(re.fullmatch(r"[a-z][a-z0-9-]{0,39}", name) for name in names):
+        raise ValueError(text)
+    return tuple(dict.fromkeys(names))
+
+
+def _order(key: str, description: str) -> Option:
+    return Option(key, "browser", description, "names, the first choice first: a, b", _names)
+
+
 def _colour(text: str) -> str:
     if text and not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
         raise ValueError(text)
@@ -133,7 +144,8 @@ _ALL = (
     _count("queue.reinsert_after", 3, 1, 20, "Tickets of its lane that go before one that is back"),
     _minutes("queue.hold_minutes", 60, 600, "Minutes a held ticket is kept"),
     _switch("kiosk.ask_payment", True, "Whether the kiosk asks how the visit is paid"),
-    _switch("kiosk.print", True, "Whether the kiosk's browser prints the slip"),
+    _switch("kiosk.print", True, "Whether the kiosk prints the slip"),
+    _order("kiosk.printers", "Printers of slips: the first that prints counts"),
     Option(
         "kiosk.slip_width_mm",
         "80",
@@ -155,6 +167,7 @@ _ALL = (
         "Whether public screens show why a ticket is priority (health data)",
     ),
     _switch("display.voice", True, "Whether the TV speaks the calls"),
+    _order("display.announcers", "Voices of the TV: the first that answers counts"),
     _switch("display.chime", True, "Whether the TV chimes before a call"),
     Option(
         "display.language",

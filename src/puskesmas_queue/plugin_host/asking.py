@@ -4,7 +4,7 @@ from typing import Any
 
 import pluggy
 
-from puskesmas_queue.hookspecs import Context
+from puskesmas_queue.extensions import Context
 from puskesmas_queue.plugin_host.guard import Guard, NoAnswer
 
 REGISTRATION_DEADLINE_S = 5.0

@@ -22,7 +22,7 @@ from puskesmas_queue.domain.announcements import Announcement, Call
 from puskesmas_queue.domain.events import Fact
 from puskesmas_queue.domain.line import LaneChoice, LineHeads, RatioState
 from puskesmas_queue.domain.tickets import Lane, TicketRequest
-from puskesmas_queue.hookspecs import Context
+from puskesmas_queue.extensions import Context
 from puskesmas_queue.plugin_host.guard import UNSTORABLE, Guard, NoAnswer, Raised, describe
 from puskesmas_queue.plugin_host.manager import BUILT_IN
 
@@ -30,7 +30,7 @@ DEADLINE_S = 0.1
 FACT_DEADLINE_S = 30.0
 """A fact may send something over the network."""
 MOST_STUCK = 3
-"""A plugin with so many facts that never came to an end is not told more until they do."""
+"""A plugin with so much that never came to an end is not told or asked more until it does."""
 NUMBER_PATTERN = re.compile(r"[A-Z0-9](?:[A-Z0-9-]{0,10}[A-Z0-9])?")
 LONGEST_WAIT = timedelta(hours=24)
 LONGEST_TEXT = 200
@@ -59,6 +59,10 @@ class Outcome:
     detail: str = ""
 
 
+class PluginFailed(Exception):
+    """Something of a plugin's that is no decision and no fact failed; the fault was reported."""
+
+
 class Dispatcher:
     """
     Asks the hooks of one clinic.
@@ -67,7 +71,8 @@ class Dispatcher:
         manager: The clinic's plugins.
         context: Makes what hooks may look at, for a moment.
         on_fault: Told of every fault; must return at once.
-        config_of: Returns a plugin's own settings; asked inside transactions, so it reads nothing.
+        own: Adds a plugin's own settings and tables to a context; asked inside transactions, so
+            it reads nothing.
         deadline_s: How long one decision or veto of a plugin may take, seconds.
         fact_deadline_s: How long one fact may take, seconds.
     """
@@ -77,17 +82,18 @@ class Dispatcher:
         manager: pluggy.PluginManager,
         context: Callable[[datetime], Context],
         on_fault: Callable[[Fault], None],
-        config_of: Callable[[str], Any] = lambda plugin: None,
+        own: Callable[[str, Context], Context] = lambda plugin, context: context,
         deadline_s: float = DEADLINE_S,
         fact_deadline_s: float = FACT_DEADLINE_S,
     ) -> None:
         self._manager = manager
         self._context = context
         self._on_fault = on_fault
-        self._config_of = config_of
+        self._own = own
         self._deadline_s = deadline_s
         self._fact_deadline_s = fact_deadline_s
         self._stuck: dict[str, list[Guard]] = {}
+        self._lost: dict[str, list[Guard]] = {}
         self._resting: dict[str, Guard] = {}
         self._guards: queue.LifoQueue[Guard] = queue.LifoQueue()
         self._lock = threading.Lock()
@@ -222,7 +228,7 @@ class Dispatcher:
         self._stuck[plugin] = stuck
         if len(stuck) >= MOST_STUCK:
             return Outcome(is_good=False, detail=f"{len(stuck)} earlier facts never ended")
-        chosen = self._chosen(impl, {**about, "fact": fact}, now)
+        chosen = self._chosen(impl, {**about, "fact": fact}, now, has_data=True)
         guard = self._resting.pop(plugin, None) or Guard()
         started = time.monotonic()
         try:
@@ -242,13 +248,66 @@ class Dispatcher:
         self.seconds[plugin, fact.kind] = max(took, self.seconds.get((plugin, fact.kind), 0.0))
         return Outcome(is_good=True)
 
+    def run(self, plugin: str, name: str, task: Callable[[], Any], deadline_s: float) -> Any:
+        """
+        Run something of a plugin's under a deadline: a page, a panel, a check, its start.
+
+        Args:
+            plugin: Whose it is.
+            name: What it is, for the doctor.
+            task: Runs the foreign code.
+            deadline_s: How long it may take, seconds.
+
+        Raises:
+            PluginFailed: It raised or ran out of time; the message says which.
+        """
+        with self._lock:
+            lost = [guard for guard in self._lost.get(plugin, ()) if guard.is_running]
+            self._lost[plugin] = lost
+        if len(lost) >= MOST_STUCK:
+            raise PluginFailed(f"{len(lost)} earlier calls never ended")
+        guard = Guard()
+        try:
+            answer = guard.call(task, deadline_s)
+        except NoAnswer:
+            guard.end()
+            lost.append(guard)
+            detail = f"no end within {deadline_s:.0f} s"
+            self.report(Fault(plugin, name, "overran", detail))
+            raise PluginFailed(detail) from None
+        except Raised as error:
+            guard.retire()
+            self.report(Fault(plugin, name, "raised", str(error)))
+            raise PluginFailed(str(error)) from None
+        guard.retire()
+        return answer
+
+    def call_life(self, plugin: str, hook: str, now: datetime, deadline_s: float) -> None:
+        """
+        Tell one plugin that the server begins or ends.
+
+        Raises:
+            PluginFailed: See `run`.
+        """
+        impl = next((i for i in self._impls(hook) if i.plugin_name == plugin), None)
+        if impl is not None:
+            chosen = self._chosen(impl, {}, now, has_data=True)
+            self.run(plugin, hook, lambda: impl.function(*chosen), deadline_s)
+
     def _chosen(
-        self, impl: pluggy.HookImpl, arguments: Mapping[str, Any], now: datetime
+        self,
+        impl: pluggy.HookImpl,
+        arguments: Mapping[str, Any],
+        now: datetime,
+        *,
+        has_data: bool = False,
     ) -> list[Any]:
         """Return the arguments that an implementation takes, its context with its own settings."""
         context = self._context(now)
         if not impl.plugin_name.startswith(BUILT_IN):
-            context = replace(context, config=self._config_of(impl.plugin_name))
+            context = self._own(impl.plugin_name, context)
+            if not has_data:
+                context = replace(context, data=None)
         values = {**arguments, "ctx": context}
         return [values[name] for name in impl.argnames]
 

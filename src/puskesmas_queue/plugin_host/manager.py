@@ -12,6 +12,7 @@ from puskesmas_queue.hookspecs import (
     PROJECT,
     DecisionHooks,
     FactHooks,
+    LifeHooks,
     RegistrationHooks,
     VetoHooks,
 )
@@ -35,7 +36,7 @@ def make_manager(
         SetupError: A plugin wraps a hook, misses a specification, or takes a core name.
     """
     manager = pluggy.PluginManager(PROJECT)
-    for hooks in (RegistrationHooks, DecisionHooks, VetoHooks, FactHooks):
+    for hooks in (RegistrationHooks, DecisionHooks, VetoHooks, FactHooks, LifeHooks):
         manager.add_hookspecs(hooks)
     for name, plugin in built_in:
         manager.register(plugin, BUILT_IN + name)

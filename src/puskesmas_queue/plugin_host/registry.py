@@ -1,9 +1,12 @@
 """The plugins of one clinic: which are used, which are not and why, and what each listens to."""
 
 import logging
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
 from typing import Literal
 
 import pluggy
@@ -68,9 +71,26 @@ class PluginSet:
         """The plugins that are used, built-in ones left out."""
         return tuple(self._hooks)
 
+    @property
+    def built_in(self) -> tuple[str, ...]:
+        """The core's own plugins."""
+        names = (name for name, _ in self.manager.list_name_plugin())
+        return tuple(name for name in names if name.startswith(BUILT_IN))
+
     def hooks(self, name: str) -> tuple[str, ...]:
         """Name the hooks that a plugin implements; none for one that is not used."""
         return tuple(sorted(self._hooks.get(name, ())))
+
+    def folder(self, name: str) -> Path | None:
+        """Return the folder of the package that a plugin's code is in, None where it has none."""
+        plugin = self.manager.get_plugin(name)
+        module = (
+            plugin if isinstance(plugin, ModuleType) else sys.modules.get(type(plugin).__module__)
+        )
+        file = getattr(module, "__file__", None)
+        # The folder of a module that is in no package is everybody's.
+        is_packaged = module is not None and bool(module.__package__)
+        return Path(file).parent if file and is_packaged else None
 
     def listeners(self) -> tuple[str, ...]:
         """Name the plugins that hear of at least one fact."""

@@ -5,10 +5,10 @@ from datetime import date, datetime, timedelta
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.access import Actor
 from puskesmas_queue.domain.errors import Conflict, NotFound
-from puskesmas_queue.domain.events import LIFETIMES, DayFact, Fact, TicketFact, lifetime
-from puskesmas_queue.domain.tickets import Ticket, TicketState
+from puskesmas_queue.domain.events import LIFETIMES, DayFact, Fact, lifetime
+from puskesmas_queue.domain.tickets import TicketState
 from puskesmas_queue.plugin_host.dispatch import Outcome
-from puskesmas_queue.services.line import all_units
+from puskesmas_queue.services.plugin_screens import as_fact
 from puskesmas_queue.storage import outbox as rows
 from puskesmas_queue.storage import tickets
 from puskesmas_queue.storage.outbox import DeadLetter, Delivery
@@ -35,7 +35,9 @@ def deliver(clinic: Clinic, plugin: str, delivery: Delivery) -> Outcome:
     ticket = clinic.db.read(lambda tx: tickets.by_id(tx, ticket_id))
     if ticket is None:
         return Outcome(is_good=False, detail=f"ticket {ticket_id} is gone")
-    return clinic.hooks.tell(plugin, fact, {"ticket": _ticket_fact(clinic, ticket, delivery)}, now)
+    led_to = delivery.data.get("to")
+    state = TicketState.WAITING if led_to is None else TicketState(led_to)
+    return clinic.hooks.tell(plugin, fact, {"ticket": as_fact(clinic, ticket, state)}, now)
 
 
 def dead_letters(clinic: Clinic, limit: int = 200) -> list[DeadLetter]:
@@ -78,29 +80,6 @@ def is_stale(letter: DeadLetter, now: datetime) -> bool:
 def forget_delivered(clinic: Clinic) -> None:
     """Forget what was delivered over a week ago; dead letters stay."""
     clinic.db.write(lambda tx: rows.forget(tx, tx.now - KEPT))
-
-
-def _ticket_fact(clinic: Clinic, ticket: Ticket, delivery: Delivery) -> TicketFact:
-    unit = next(unit for unit in all_units(clinic) if unit.code == ticket.unit)
-    state = delivery.data.get("to")
-    return TicketFact(
-        id=ticket.id,
-        service_date=ticket.service_date,
-        number=ticket.number,
-        prefix=ticket.prefix,
-        sequence=ticket.sequence,
-        unit=ticket.unit,
-        unit_name=unit.name,
-        unit_sequence=ticket.unit_sequence,
-        zone=ticket.zone,
-        lane=ticket.lane,
-        payment_type=ticket.payment_type,
-        source=ticket.source,
-        state=TicketState.WAITING if state is None else TicketState(state),
-        code=ticket.code,
-        calls=ticket.calls,
-        issued_at=ticket.issued_at,
-    )
 
 
 def _day_fact(delivery: Delivery) -> DayFact:

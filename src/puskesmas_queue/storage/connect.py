@@ -40,13 +40,17 @@ def parse_url(url: str) -> URL:
     )
 
 
-def make_engine(url: str, *, pooler: bool = False) -> Engine:
+def make_engine(
+    url: str, *, pooler: bool = False, pool_size: int = POOL_SIZE, wait_s: float = 10
+) -> Engine:
     """
     Make the engine for an address.
 
     Args:
         url: See `parse_url`.
         pooler: PostgreSQL is reached through PgBouncer, which cannot keep prepared statements.
+        pool_size: Connections to PostgreSQL that are kept; a third more may be made.
+        wait_s: How long to wait for one of them, seconds.
     """
     parsed = parse_url(url)
     if parsed.drivername == "sqlite":
@@ -57,7 +61,11 @@ def make_engine(url: str, *, pooler: bool = False) -> Engine:
     if pooler:
         arguments["prepare_threshold"] = None
     return create_engine(
-        parsed, connect_args=arguments, pool_size=POOL_SIZE, max_overflow=4, pool_timeout=10
+        parsed,
+        connect_args=arguments,
+        pool_size=pool_size,
+        max_overflow=-(-pool_size // 3),
+        pool_timeout=wait_s,
     )
 
 

@@ -92,6 +92,16 @@ def latest(tx: Reading, limit: int) -> list[Announced]:
     return [Announced(*row) for row in rows]
 
 
+def by_id(tx: Reading, announcement_id: int) -> Announced | None:
+    """Read one announcement."""
+    row = tx.conn.execute(
+        select(*_COLUMNS).where(
+            announcements.c.clinic_id == tx.clinic_id, announcements.c.id == announcement_id
+        )
+    ).one_or_none()
+    return None if row is None else Announced(*row)
+
+
 def begin(tx: Tx, announcement_id: int) -> None:
     """Mark one as being spoken from now on."""
     _change(tx, announcement_id, {"state": "speaking", "started_at": tx.now})

@@ -10,7 +10,13 @@ ONE_YEAR_S = 365 * 24 * 3600
 
 
 class VersionedFiles(StaticFiles):
-    """Static files of the package."""
+    """Static files of a package; hidden ones are not served."""
+
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        """Find a file, but none whose name or folder begins with a dot."""
+        if any(part.startswith(".") for part in path.replace("\\", "/").split("/")):
+            return "", None
+        return super().lookup_path(path)
 
     def file_response(
         self,

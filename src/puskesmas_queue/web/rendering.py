@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Mapping
 from datetime import date, datetime
 from functools import cached_property
 from importlib.resources import files
@@ -14,19 +15,22 @@ from babel.dates import format_date
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BaseLoader, Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from puskesmas_queue import __version__
 from puskesmas_queue.clinic import Clinic
 
 if TYPE_CHECKING:
+    from puskesmas_queue.domain.access import Principal
     from puskesmas_queue.web.page import Page
+    from puskesmas_queue.web.plugin_screens import NavLink, PanelPlace, PluginScreens
 
 LANGUAGES = (("id", "Bahasa Indonesia"), ("en", "English"))
 DEFAULT_LANGUAGE = "id"
 FOLDER = Path(str(files("puskesmas_queue.web")))
 STATIC = FOLDER / "static"
+TEMPLATES = FileSystemLoader(FOLDER / "templates")
 
 
 class Rendering:
@@ -43,13 +47,17 @@ class Rendering:
     def __init__(self, clinic: Clinic, *, is_demo: bool = False) -> None:
         self.clinic = clinic
         self.is_demo = is_demo
+        self.screens: PluginScreens | None = None
         self._hashes: dict[str, str] = {}
-        self._translations = {code: _translations(code) for code, _ in LANGUAGES}
-        self._environments = {code: self._environment(code) for code, _ in LANGUAGES}
+        self.translations = {code: _translations(code) for code, _ in LANGUAGES}
+        self._environments = {
+            code: self.environment(code, TEMPLATES, self.translations[code])
+            for code, _ in LANGUAGES
+        }
 
     def gettext(self, lang: str, message: str) -> str:
         """Return a text in a language; the Indonesian text itself is its name."""
-        return str(self._translations[lang].gettext(message))
+        return str(self.translations[lang].gettext(message))
 
     def render(self, name: str, page: "Page", **context: Any) -> str:
         """Render a template for a request."""
@@ -82,18 +90,24 @@ class Rendering:
         return digest.hexdigest()[:12]
 
     def _render(self, name: str, lang: str, **context: Any) -> str:
-        face = {
+        return self._environments[lang].get_template(name).render(clinic=self.face(), **context)
+
+    def face(self) -> Mapping[str, Any]:
+        """Return what pages show of the clinic."""
+        return {
             "name": self.clinic.name,
             "motto": self.clinic.settings.get("clinic.motto"),
             "phone": self.clinic.settings.get("clinic.phone"),
             "address": self.clinic.settings.get("clinic.address"),
             "zone_label": self.clinic.zone_label,
         }
-        return self._environments[lang].get_template(name).render(clinic=face, **context)
 
-    def _environment(self, lang: str) -> Environment:
+    def environment(
+        self, lang: str, loader: BaseLoader, translations: NullTranslations
+    ) -> Environment:
+        """Make what renders the templates of a loader in a language, with what all of them use."""
         environment = Environment(
-            loader=FileSystemLoader(FOLDER / "templates"),
+            loader=loader,
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -102,7 +116,7 @@ class Rendering:
             auto_reload=False,
         )
         environment.install_gettext_translations(  # type: ignore[attr-defined]
-            self._translations[lang], newstyle=True
+            translations, newstyle=True
         )
         environment.globals.update(
             icon=self._icon,
@@ -112,7 +126,9 @@ class Rendering:
             languages=LANGUAGES,
             is_demo=self.is_demo,
             url=lambda path, **query: _url(path, lang, query),
-            ngettext=self._translations[lang].ngettext,
+            ngettext=translations.ngettext,
+            plugin_nav=lambda principal: self._plugin_nav(principal, lang),
+            plugin_panels=lambda slot, principal: self._plugin_panels(slot, principal, lang),
         )
         environment.filters.update(
             longdate=lambda at: self._longdate(at, lang),
@@ -123,6 +139,14 @@ class Rendering:
             qr_svg=qr_svg,
         )
         return environment
+
+    def _plugin_nav(self, principal: "Principal | None", lang: str) -> "tuple[NavLink, ...]":
+        return self.screens.nav(principal, lang) if self.screens else ()
+
+    def _plugin_panels(
+        self, slot: str, principal: "Principal | None", lang: str
+    ) -> "tuple[PanelPlace, ...]":
+        return self.screens.panels(slot, principal, lang) if self.screens else ()
 
     def _icon(self, name: str) -> Markup:
         return Markup('<svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg>').format(
@@ -155,8 +179,19 @@ def _translations(lang: str) -> NullTranslations:
     """Read a catalogue as its authors write it; Indonesian needs none."""
     if lang == DEFAULT_LANGUAGE:
         return NullTranslations()
-    with (FOLDER / "locale" / lang / "LC_MESSAGES" / "messages.po").open("rb") as file:
-        catalogue = read_po(file, locale=lang)
+    return read_catalogue(FOLDER, lang)
+
+
+def read_catalogue(folder: Path, lang: str) -> Translations:
+    """
+    Read the texts of a package in a language.
+
+    Raises:
+        OSError: There is no such file.
+        PoFileError: It is no catalogue.
+    """
+    with (folder / "locale" / lang / "LC_MESSAGES" / "messages.po").open("rb") as file:
+        catalogue = read_po(file, locale=lang, abort_invalid=True)
     compiled = io.BytesIO()
     write_mo(compiled, catalogue)
     compiled.seek(0)

@@ -78,6 +78,7 @@ def route(
     methods: Sequence[str] = ("GET",),
     permission: Permission,
     extends: bool = True,
+    threads: Threads | None = None,
 ) -> DeclaredRoute:
     """
     Make a route of a screen.
@@ -89,11 +90,12 @@ def route(
         permission: What it asks for.
         extends: Whether a request shows that somebody is there. False for what a page asks
             for by itself, say when the line changed: that must not keep a session alive.
+        threads: Run everything about it in these, not in those that the core's pages share.
     """
 
     async def endpoint(request: Request) -> Response:
         form, document = await _read_body(request)
-        return await _threads(request).run(
+        return await (threads or _threads(request)).run(
             _answer, request, form, document, handler, permission, extends
         )
 

@@ -57,6 +57,8 @@ MAX_PATH = 2_000
 LOGINS_PER_MINUTE = 20
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_AGENT = 300
+STATIC_PATHS = re.compile(r"/(?:x/[a-z0-9_]+/)?static/")
+"""Files of the core and of plugins."""
 FACTS = "puskesmas_queue.facts"
 
 _HOST = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?")
@@ -283,8 +285,10 @@ class _Answer:
 
     def __init__(self, scope: Scope, facts: Facts, send: Send) -> None:
         path: str = scope["path"]
-        self._is_static = path.startswith("/static/")
-        self._brings_device = facts.is_new_device and not path.startswith(("/static/", "/live/"))
+        self._is_static = STATIC_PATHS.match(path) is not None
+        self._brings_device = (
+            facts.is_new_device and not self._is_static and not path.startswith("/live/")
+        )
         self._facts = facts
         self._send = send
         self.has_started = False

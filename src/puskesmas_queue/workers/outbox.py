@@ -120,20 +120,28 @@ class Outbox:
     """All workers of a clinic's active plugins."""
 
     def __init__(self, clinic: Clinic) -> None:
-        self._workers = [OutboxWorker(clinic, name) for name in clinic.plugins.listeners()]
+        self._workers = {name: OutboxWorker(clinic, name) for name in clinic.plugins.listeners()}
+        self._started: list[OutboxWorker] = []
+        self._starting = threading.Lock()
+        self._is_stopped = False
         clinic.listen(lambda versions: self.wake())
 
-    def start(self) -> None:
-        """Begin to deliver."""
-        for worker in self._workers:
-            worker.start()
+    def start(self, plugin: str) -> None:
+        """Begin to deliver to a plugin, if it hears of any fact."""
+        worker = self._workers.get(plugin)
+        with self._starting:
+            if worker is not None and not self._is_stopped:
+                self._started.append(worker)
+                worker.start()
 
     def wake(self) -> None:
         """Look at once."""
-        for worker in self._workers:
+        for worker in self._workers.values():
             worker.wake()
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """Drain what is quick and end; the rest is delivered after the next start."""
-        for worker in self._workers:
+        with self._starting:
+            self._is_stopped = True
+        for worker in self._started:
             worker.stop(timeout_s)

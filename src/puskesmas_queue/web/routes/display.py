@@ -1,13 +1,14 @@
 """The hall's TV, and what the screen that speaks reports."""
 
 import hashlib
+from base64 import b64encode
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
 from puskesmas_queue.domain.access import Permission
 from puskesmas_queue.domain.errors import InvalidRequest
-from puskesmas_queue.services import speech
+from puskesmas_queue.services import providers, speech
 from puskesmas_queue.services.line import known_zone, line_view
 from puskesmas_queue.web.page import DEFAULT_LANGUAGE, Page, whole_number
 from puskesmas_queue.web.routing import route
@@ -44,6 +45,7 @@ def display(page: Page) -> Response:
         "display.html",
         line=line_view(page.clinic, zone),
         zone=zone,
+        by_page=providers.is_spoken_by_page(page.clinic),
         topic=live_topic("display", zone, page.lang),
         **clock_context(page),
     )
@@ -66,6 +68,13 @@ def spoken(page: Page) -> Response:
     return Response(status_code=204)
 
 
+def sound(page: Page) -> Response:
+    """Return how an announcement sounds; nothing where the page speaks with a voice of its own."""
+    speech_ = providers.announcement_speech(page.clinic, int(page.path["id"]))
+    sounds = [b64encode(one).decode() for one in speech_.sound]
+    return JSONResponse({"media_type": speech_.media_type, "sound": sounds})
+
+
 def _screen(page: Page) -> str:
     """
     Return the mark of a screen.
@@ -82,5 +91,6 @@ def _screen(page: Page) -> str:
 routes = [
     route("/display", display, permission=Permission.DISPLAY),
     route("/display/heartbeat", heartbeat, methods=("POST",), permission=Permission.DISPLAY),
+    route("/display/sound/{id:int}", sound, permission=Permission.DISPLAY),
     route("/display/spoken", spoken, methods=("POST",), permission=Permission.DISPLAY),
 ]

@@ -13,7 +13,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, Self
 
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from puskesmas_queue.domain.access import Permission
 from puskesmas_queue.domain.errors import (
@@ -26,6 +26,7 @@ from puskesmas_queue.domain.errors import (
     UnknownName,
 )
 from puskesmas_queue.domain.tickets import Lane, PaymentType, PriorityReason, TicketRequest
+from puskesmas_queue.services import providers
 from puskesmas_queue.services.line import UnitLine, all_units, known_zone, line_view, ticket_view
 from puskesmas_queue.services.tickets import find_ticket, issue_emergency, issue_ticket
 from puskesmas_queue.web.page import Page
@@ -227,7 +228,14 @@ def ticket(page: Page) -> Response:
         zone=known_zone(page.clinic, page.query.get("zone")),
         print_now=page.query.get("print") == "1",
         already=page.query.get("already") == "1",
+        by_page=providers.is_printed_by_page(page.clinic),
     )
+
+
+def print_slip(page: Page) -> Response:
+    """Print a slip by the clinic's printers; the page may be told to do it itself."""
+    printed = providers.print_slip(page.clinic, page.path["code"], page.lang)
+    return JSONResponse({"state": printed.state})
 
 
 def help_page(page: Page) -> Response:
@@ -282,6 +290,7 @@ routes = [
     route("/kiosk/unit", unit, permission=Permission.KIOSK),
     route("/kiosk/tickets", issue, methods=("POST",), permission=Permission.KIOSK),
     route("/kiosk/ticket/{code}", ticket, permission=Permission.KIOSK),
+    route("/kiosk/ticket/{code}/print", print_slip, methods=("POST",), permission=Permission.KIOSK),
     route("/kiosk/emergency", emergency, methods=("POST",), permission=Permission.KIOSK),
     route("/kiosk/help", help_page, permission=Permission.KIOSK),
 ]

@@ -12,7 +12,13 @@ from puskesmas_queue.domain.errors import (
     NotFound,
     PluginSettingsInvalid,
 )
-from puskesmas_queue.services import facts, plugin_overview, plugin_settings, plugins
+from puskesmas_queue.services import (
+    facts,
+    plugin_health,
+    plugin_overview,
+    plugin_settings,
+    plugins,
+)
 from puskesmas_queue.services.plugin_settings import FieldState
 from puskesmas_queue.web.page import Page
 from puskesmas_queue.web.routing import route
@@ -99,6 +105,9 @@ def _show(page: Page, errors: Errors, typed: dict[str, str], *, status: int = 20
         tab="plugins",
         view=view,
         states=states,
+        checks=plugin_health.plugin_health(page.clinic, view.status.name)
+        if view.status.state == "active"
+        else (),
         cleared={key for key in typed if key.startswith(plugin_settings.CLEAR)},
         errors=errors,
         lost=plugin_overview.lost_count(page.clinic),

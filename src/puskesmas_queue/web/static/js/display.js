@@ -276,6 +276,35 @@ function say(text, voice) {
   });
 }
 
+/** What the clinic's announcers made; nothing where this browser's own voice speaks. */
+async function soundsOf(id) {
+  if (!page.dataset.sounds || page.dataset.voice !== "1" || !isAudible()) return [];
+  try {
+    const signal = AbortSignal.timeout(POST_TIMEOUT_MS);
+    const answer = await fetch(`${page.dataset.sounds}${id}`, { signal });
+    if (!answer.ok) return [];
+    const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
+    const { sound } = await answer.json();
+    return await Promise.all(sound.map((text) => audio.decodeAudioData(bytes(text))));
+  } catch {
+    return []; // the browser's own voice is better than silence
+  }
+}
+
+function play(sound) {
+  return new Promise((done) => {
+    const limit = window.setTimeout(done, SPEECH_LIMIT_MS);
+    const source = audio.createBufferSource();
+    source.buffer = sound;
+    source.onended = () => {
+      window.clearTimeout(limit);
+      done();
+    };
+    source.connect(audio.destination);
+    source.start();
+  });
+}
+
 // --- announcements ------------------------------------------------------------------------
 
 function screenId() {
@@ -323,7 +352,9 @@ function markAnnouncing() {
 
 async function announce(current) {
   await chime();
-  const voice = isAudible() ? voiceFor(current.language) : null;
+  const sounds = await soundsOf(current.id);
+  for (const one of sounds) await play(one);
+  const voice = isAudible() && !sounds.length ? voiceFor(current.language) : null;
   if (voice) {
     await say(current.number_text, voice);
     await say(current.direction_text, voice);

@@ -18,6 +18,8 @@ const FORGET_PAGE_MS = 20_000;
 const IDLE_QUESTION_S = 15;
 const PRINTED_KEY = "kiosk.printed";
 const PRINTED_KEPT = 20;
+const PRINT_TIMEOUT_MS = 45_000; // a few printers, each with its own patience
+const UNPRINTED_S = 45; // time to photograph the number
 
 const body = document.body;
 const find = (selector, root = document) => root.querySelector(selector);
@@ -240,7 +242,7 @@ document.addEventListener("click", (event) => {
     startOver();
   }
   if (event.target.closest("[data-print-again]")) {
-    window.print();
+    printSlip(thisPage());
     startClearing();
   }
   if (event.target.closest("[data-speak]")) speakPage();
@@ -250,13 +252,13 @@ document.addEventListener("click", (event) => {
 
 let stopClearing = () => {};
 
-function startClearing() {
+function startClearing(seconds) {
   stopClearing();
   const page = thisPage();
   const countdown = find("[data-countdown]", page);
   if (!page.dataset.clearS || !countdown) return;
   countdown.hidden = false;
-  stopClearing = runRing(countdown, Number(page.dataset.clearS), startOver);
+  stopClearing = runRing(countdown, seconds ?? Number(page.dataset.clearS), startOver);
 }
 
 function wasPrinted(code) {
@@ -275,9 +277,31 @@ async function showTicket(page) {
   if (again) again.hidden = false;
   if (page.hasAttribute("data-print") && !wasPrinted(page.dataset.code)) {
     await document.fonts.ready;
-    window.print(); // with --kiosk-printing there is no question
+    printSlip(page);
   }
   if (page.isConnected) startClearing();
+}
+
+/** By the clinic's printers where it has some; by this browser where they leave it to the page. */
+async function printSlip(page) {
+  const state = page.dataset.printAt ? await askToPrint(page.dataset.printAt) : "by_page";
+  if (!page.isConnected) return;
+  if (state === "by_page") window.print(); // with --kiosk-printing there is no question
+  const note = find("[data-unprinted]", page);
+  if (note) note.hidden = state !== "failed";
+  if (state === "failed") startClearing(UNPRINTED_S);
+}
+
+async function askToPrint(path) {
+  try {
+    const answer = await fetch(path, {
+      method: "POST",
+      signal: AbortSignal.timeout(PRINT_TIMEOUT_MS),
+    });
+    return answer.ok ? (await answer.json()).state : "failed";
+  } catch {
+    return "failed";
+  }
 }
 
 /* --- Reading aloud, where the computer has a voice ------------------------------------------ */

@@ -107,13 +107,27 @@ function isOpenForm(node) {
   return node instanceof HTMLDetailsElement && node.open;
 }
 
+/** A plugin's panel about the same ticket stays as it was loaded, with what was typed there. */
+function isSamePanel(old, fresh) {
+  return old instanceof Element && old.matches(".plugin-panel") && old.id === fresh.id;
+}
+
+/** What htmx does for a panel is the panel's own affair (panels.js): the counter goes on. */
+function isOfPanel(event) {
+  const element = event.detail.requestConfig?.elt ?? event.detail.elt;
+  return element instanceof Element && element.closest(".plugin-panel") !== null;
+}
+
 /** Put a part of the page in its place; after a refusal what was typed stays as it is. */
 function put(element, html, isRefusal = false) {
   if (globalThis.Idiomorph) {
     globalThis.Idiomorph.morph(element, html, {
       morphStyle: "innerHTML",
       ignoreActiveValue: true,
-      callbacks: { beforeNodeMorphed: (old) => !(isRefusal && isOpenForm(old)) },
+      callbacks: {
+        beforeNodeMorphed: (old, fresh) =>
+          !(isRefusal && isOpenForm(old)) && !isSamePanel(old, fresh),
+      },
     });
   } else {
     element.innerHTML = html;
@@ -188,17 +202,19 @@ function markOwn() {
 
 // --- htmx ---------------------------------------------------------------------------------
 
-document.addEventListener("htmx:beforeRequest", () => {
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (isOfPanel(event)) return;
   isSending = true;
   sent += 1;
 });
-document.addEventListener("htmx:afterRequest", () => {
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (isOfPanel(event)) return;
   isSending = false;
   follow();
 });
 document.addEventListener("htmx:beforeSwap", (event) => {
   const { xhr, target, shouldSwap } = event.detail;
-  if (!shouldSwap || !target) return;
+  if (!shouldSwap || !target || target.closest(".plugin-panel")) return;
   event.detail.shouldSwap = false;
   const html = xhr.responseText;
   if (/^\s*<!doctype/i.test(html)) {
@@ -215,6 +231,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 for (const name of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
   document.addEventListener(name, (event) => {
     const status = event.detail.xhr?.status ?? 0;
+    if (isOfPanel(event)) return;
     if (status === 0 || status >= 500) {
       showAlert(page.dataset.textFailed, page.dataset.textFailedDetail);
     }

@@ -1,0 +1,232 @@
+"""
+Faulty plugins: do issuing and calling stay as quick as without any.
+
+Measured at the use cases, below HTTP, on SQLite, in one process. Each plugin has a clinic of its
+own, which takes turns with one as old that has none, in another order each time. A plugin that
+hangs does so for its whole turn. What an overrun costs before it is switched off is in the worst
+time.
+"""
+
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import harness
+import load
+
+from puskesmas_queue.clinic import Clinic, open_clinic
+from puskesmas_queue.domain.access import Actor, Role
+from puskesmas_queue.domain.tickets import Lane, PaymentType, TicketRequest
+from puskesmas_queue.hookspecs import hookimpl
+from puskesmas_queue.services.calling import call_next, complete, serve
+from puskesmas_queue.services.counters import open_counter
+from puskesmas_queue.services.tickets import issue_ticket
+from puskesmas_queue.workers.outbox import Outbox
+
+HOOKS = {
+    "decision": ("format_ticket_number", "choose_lane", "estimate_wait", "format_announcement"),
+    "veto": ("check_ticket_request",),
+    "fact": ("ticket_issued", "ticket_called", "ticket_serving", "ticket_completed"),
+}
+MOST = 1.5
+KIOSK = Actor("device", name="kiosk", device="k" * 22)
+STAFF = Actor("user", id=None, name="bench", role=Role.PETUGAS_LOKET)
+REQUEST = TicketRequest("umum", Lane.GENERAL, PaymentType.BPJS)
+WARM_UP = 10
+MINIMUM_S = 60.0
+"""A plugin that goes wrong sleeps for so long, if its turn is not over before."""
+
+
+@dataclass
+class Turn:
+    """Shared by the plugins: over when the next one's turn comes."""
+
+    over: threading.Event = field(default_factory=threading.Event)
+    leaked: list[bytes] = field(default_factory=list)
+
+
+def ways(turn: Turn) -> dict[str, Callable[[], Any]]:
+    """Return what plugins do in their hooks, by its name; `well` is for comparison."""
+    lock = threading.Lock()
+
+    def spin() -> None:
+        while not turn.over.is_set():
+            pass
+
+    def sleep() -> None:
+        turn.over.wait(MINIMUM_S)
+
+    def wait_in_lock() -> None:
+        # Another one holds it until the turn is over.
+        while not turn.over.is_set() and not lock.acquire(timeout=0.5):
+            pass
+
+    def fail() -> None:
+        raise ValueError("broken")
+
+    lock.acquire()
+    return {
+        "well": lambda: None,
+        "raising": fail,
+        "nonsense": object,
+        "leaking": lambda: turn.leaked.append(bytes(100_000)),
+        "spinning": spin,
+        "sleeping": sleep,
+        "in a lock": wait_in_lock,
+    }
+
+
+def plugin(act: Callable[[], Any], hooks: tuple[str, ...]) -> object:
+    """Make a plugin that does the same in all these hooks."""
+
+    def copied() -> Callable[[], Any]:
+        def implementation() -> Any:
+            return act()
+
+        return implementation
+
+    return type("Plugin", (), {hook: staticmethod(hookimpl(copied())) for hook in hooks})()
+
+
+@dataclass
+class Times:
+    """How long each step took, seconds."""
+
+    issue: list[float] = field(default_factory=list)
+    call: list[float] = field(default_factory=list)
+
+
+@dataclass
+class Hall:
+    """One clinic."""
+
+    clinic: Clinic
+    times: Times = field(default_factory=Times)
+    asked: int = 0
+
+    def work(self, times: int, turn: Turn) -> None:
+        """Issue and call so often while the outbox works."""
+        turn.over.clear()
+        outbox = Outbox(self.clinic)
+        for name in self.clinic.plugins.names:
+            outbox.start(name)
+        for _ in range(times):
+            started = time.perf_counter()
+            issue_ticket(self.clinic, REQUEST, KIOSK)
+            self.times.issue.append(time.perf_counter() - started)
+        for _ in range(times):
+            started = time.perf_counter()
+            ticket = call_next(self.clinic, 1, STAFF)
+            self.times.call.append(time.perf_counter() - started)
+            assert ticket is not None
+            serve(self.clinic, ticket.id, STAFF, 1)
+            complete(self.clinic, ticket.id, STAFF)
+        turn.over.set()
+        outbox.stop(10)
+        turn.leaked.clear()
+        self.asked += times
+
+
+@dataclass
+class Case:
+    """A clinic with a plugin, and one as old without any."""
+
+    name: str
+    ours: Hall
+    bare: Hall
+
+
+def main() -> int:
+    """Measure and print."""
+    wanted = harness.read_command_line(__doc__)
+    times = wanted.size(15, 15)
+    rounds = wanted.size(8, 4) * wanted.runs
+    report = harness.Report("issue and call next with faulty plugins", "SQLite")
+    turn = Turn()
+    with harness.scratch() as folder:
+        cases = []
+        for sort, hooks in HOOKS.items():
+            for name, act in ways(turn).items():
+                if (sort, name) != ("fact", "nonsense"):
+                    # Nobody looks at what is answered to a fact.
+                    cases.append(open_case(folder, f"{name}, {sort}", plugin(act, hooks)))
+        dice = random.Random(7)
+        try:
+            for case in cases:
+                case.bare.work(WARM_UP, turn)
+                case.bare.times = Times()
+            for _ in range(rounds):
+                for case in dice.sample(cases, len(cases)):
+                    for hall in dice.sample([case.ours, case.bare], 2):
+                        hall.work(times, turn)
+            report.rows = rows(cases)
+        finally:
+            turn.over.set()
+            for case in cases:
+                case.ours.clinic.close()
+                case.bare.clinic.close()
+    report.notes.append(
+        "A hook that hangs costs 100 ms once, then its plugin is switched off; "
+        "a fact that spins does so for up to 30 s, time after time."
+    )
+    return report.print(as_json=wanted.as_json)
+
+
+def open_case(folder: Path, name: str, guest: object) -> Case:
+    """Make two clinics, one with a plugin."""
+    own = folder / name.replace(", ", "-").replace(" ", "-")
+    halls = []
+    for half, plugins in (("ours", [("guest", guest)]), ("bare", [])):
+        (own / half).mkdir(parents=True)
+        config = harness.make_bench_clinic(own / half, "sqlite:///data/puskesmas.db")
+        clinic = open_clinic(config, plugins=plugins)
+        open_counter(clinic, 1, "session-1", STAFF)
+        halls.append(Hall(clinic))
+    return Case(name, *halls)
+
+
+def rows(cases: list[Case]) -> list[harness.Row]:
+    """Compare each with the clinic that has no plugin."""
+    found = []
+    for case in cases:
+        for what in ("issue", "call"):
+            ceiling, ours = getattr(case.bare.times, what), getattr(case.ours.times, what)
+            p50, p99 = (
+                [load.percentile(one, part) * 1000 for one in (ceiling, ours)] for part in (50, 99)
+            )
+            ratio = p50[1] / p50[0]
+            tail = p99[1] / p99[0]
+            found.append(
+                harness.Row(
+                    f"{what}, plugin {case.name}; worst {max(ours) * 1000:.0f} ms",
+                    "ms (p50)",
+                    ceiling=p50[0],
+                    ours=p50[1],
+                    ratio=ratio,
+                    target=f"<= {MOST} (p99: {tail:.2f})",
+                    is_met=ratio <= MOST,
+                    ceiling_p50_ms=p50[0],
+                    ceiling_p99_ms=p99[0],
+                    p50_ms=p50[1],
+                    p99_ms=p99[1],
+                    counts={"tickets amiss": abs(case.ours.asked - issued(case.ours.clinic))},
+                )
+            )
+    return found
+
+
+def issued(clinic: Clinic) -> int:
+    """Count different numbers that were given."""
+    from sqlalchemy import text
+
+    count = "SELECT count(DISTINCT number) FROM tickets"
+    return int(clinic.db.read(lambda tx: tx.conn.execute(text(count)).scalar_one()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

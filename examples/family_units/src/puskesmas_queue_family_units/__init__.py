@@ -1,0 +1,1 @@
+"""Numbers by family unit, calls reported to a webhook, a panel at the counter."""

@@ -1,0 +1,320 @@
+"""
+What a plugin brings along, and what it may look at: pages, panels, checks, simulators, data.
+
+Shapes only; `hookspecs` says which hook takes which.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
+
+from puskesmas_queue.domain.access import Permission, Role
+from puskesmas_queue.domain.announcements import Announcement
+from puskesmas_queue.domain.events import TicketFact
+
+T = TypeVar("T")
+SLOTS: Mapping[str, Permission] = {
+    "counter.ticket": Permission.CALL,
+    "dashboard": Permission.DAY_VIEW,
+}
+"""Where panels may be: below the ticket at a counter, and below the figures of the day."""
+
+
+class SettingsReader(Protocol):
+    """Reads the clinic's settings."""
+
+    def get(self, key: str) -> Any:
+        """Return the parsed value of a setting."""
+
+
+class PluginData(Protocol):
+    """
+    A plugin's own tables.
+
+    `do` is called with a `sqlalchemy.Connection` inside a transaction; what it returns is
+    returned. Tables are made by the plugin's migrations and their names begin with the plugin's
+    name and an underscore.
+    """
+
+    def read(self, do: Callable[[Any], T]) -> T:
+        """
+        Look something up.
+
+        Raises:
+            PluginDataUnavailable: The database cannot be reached, or a migration failed.
+        """
+
+    def write(self, do: Callable[[Any], T]) -> T:
+        """
+        Change something, all of it or nothing; one writer at a time on SQLite.
+
+        Raises:
+            PluginDataUnavailable: See `read`.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """
+    What every hook may look at beside its arguments.
+
+    `now` is the clinic's clock, aware, in UTC. `config` is the plugin's own settings, an instance
+    of the model that its `register_settings` gave; None where it has none or cannot have them.
+    `data` are its own tables; None in decisions and vetoes, which do no I/O, and where it brings
+    no migrations.
+    """
+
+    clinic_id: str
+    clinic_name: str
+    settings: SettingsReader
+    now: datetime
+    config: Any = None
+    data: PluginData | None = None
+
+
+# Pages
+
+
+@dataclass(frozen=True, slots=True)
+class PluginUser:
+    """Who asks for a page."""
+
+    id: int
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class PluginRequest:
+    """
+    A request for a plugin's page or panel.
+
+    Args:
+        method: `GET` or `POST`.
+        path: The page's path below `/x/<plugin>`, such as `/rooms/3`.
+        values: What stood in the path's braces.
+        query: What stood behind the question mark, the last of each name.
+        form: What was sent, the last of each name.
+        language: `id` or `en`.
+        user: Who is logged in; None where the page asks for nobody.
+        ticket: The ticket at the counter, for a panel of `counter.ticket`.
+    """
+
+    method: str
+    path: str
+    values: Mapping[str, str]
+    query: Mapping[str, str]
+    form: Mapping[str, str]
+    language: str
+    user: PluginUser | None
+    ticket: TicketFact | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateAnswer:
+    """
+    A template of the plugin's folder `templates/`, filled in.
+
+    A page extends `plugin/page.html` and fills its blocks `title` and `content`; a panel is a
+    piece of HTML. Everything is escaped; `_("…")` looks into the plugin's catalogues.
+    """
+
+    template: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class TextAnswer:
+    """Anything else: JSON, CSV, plain text."""
+
+    content: str | bytes
+    media_type: str = "text/plain; charset=utf-8"
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class RedirectAnswer:
+    """Another page of this server: `/loket`, or below the plugin's own `/x/<plugin>`."""
+
+    path: str
+
+
+Answer = TemplateAnswer | TextAnswer | RedirectAnswer
+PageHandler = Callable[[PluginRequest, Context], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class PluginRoute:
+    """
+    A page below `/x/<plugin>`.
+
+    Args:
+        path: `/` or `/rooms/{number}`.
+        handler: Sync, 10 s.
+        permission: What it asks for.
+        methods: `GET`, `POST` or both.
+    """
+
+    path: str
+    handler: PageHandler
+    permission: Permission
+    methods: tuple[str, ...] = ("GET",)
+
+
+@dataclass(frozen=True, slots=True)
+class NavItem:
+    """A link in the navigation of staff, to a page of the plugin's own, for whoever may see it."""
+
+    label: str
+    path: str
+    permission: Permission
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """
+    A piece of a core page, loaded by the page after it was shown.
+
+    Args:
+        slot: One of `SLOTS`, which says who sees it.
+        name: Small letters, digits and hyphens; part of its address.
+        title: Its heading.
+        handler: Sync, 10 s; answers with a template or `text/html`.
+    """
+
+    slot: str
+    name: str
+    title: str
+    handler: PageHandler
+
+
+# Providers
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """
+    What stands on the paper: nothing that tells who somebody is, and no reason of priority.
+
+    Args:
+        ticket: Whose number it is.
+        clinic_name: For its head.
+        clinic_address: Below it; may be empty.
+        issued_at: When it was taken, in the clinic's zone.
+        people_ahead: How many are called before; None where the ticket waits no more.
+        estimate_minutes: How long that will take; None where nobody knows.
+        status_url: What the QR code holds, the ticket's code where there is no address.
+        language: `id` or `en`.
+    """
+
+    ticket: TicketFact
+    clinic_name: str
+    clinic_address: str
+    issued_at: datetime
+    people_ahead: int | None
+    estimate_minutes: int | None
+    status_url: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """
+    How a slip fared.
+
+    `printed`: the paper is out. `by_page`: the page that shows the number prints it. `unsure`: it
+    may be out, and is not printed a second time by itself. `failed`: it is not out, and `detail`
+    says why; the next printer is asked.
+    """
+
+    state: Literal["printed", "by_page", "unsure", "failed"]
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Printer:
+    """
+    Something that prints slips, chosen by its name in the setting `kiosk.printers`.
+
+    Args:
+        name: Small letters, digits and hyphens.
+        print_slip: Sync, 10 s.
+    """
+
+    name: str
+    print_slip: Callable[[Slip, Context], Printed]
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """
+    How an announcement sounds.
+
+    Args:
+        sound: Sound files that browsers play (WAV, MP3, Ogg), one after the other; empty: the
+            page speaks with the browser's own voice.
+        media_type: Of each, `audio/wav` say.
+    """
+
+    sound: tuple[bytes, ...] = ()
+    media_type: str = "audio/wav"
+
+
+@dataclass(frozen=True, slots=True)
+class Announcer:
+    """
+    Something that speaks, chosen by its name in the setting `display.announcers`.
+
+    Args:
+        name: Small letters, digits and hyphens.
+        speak: Sync, 1 s: then the next announcer is asked. `id` or `en` is the language.
+    """
+
+    name: str
+    speak: Callable[[Announcement, str, Context], Speech]
+
+
+# Checks, simulators
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How something stands: `wrong` needs somebody, `note` is worth knowing."""
+
+    state: Literal["ok", "note", "wrong"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """Something that `doctor` and the page of plugins look at; sync, 5 s."""
+
+    name: str
+    check: Callable[[Context], Health]
+
+
+class RunningSimulator(Protocol):
+    """A simulator that runs."""
+
+    url: str
+    """Where it can be reached."""
+
+    def stop(self) -> None:
+        """End it and let go of its port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Simulator:
+    """
+    A stand-in for a plugin's foreign side, for `simulate NAME`, the demo and tests.
+
+    Args:
+        name: Small letters, digits and hyphens.
+        start: Starts a real server on loopback: a folder of its own, and a port, 0 for any.
+    """
+
+    name: str
+    start: Callable[[Path, int], RunningSimulator]

@@ -1,0 +1,161 @@
+"""
+Printers and announcers: asked in the order of a setting until one has done it.
+
+Source: architecture, section 3, "Facts and ports".
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
+
+from puskesmas_queue.clinic import Clinic
+from puskesmas_queue.domain.announcements import Announcement
+from puskesmas_queue.domain.errors import NotFound
+from puskesmas_queue.extensions import Announcer, Printed, Printer, Slip, Speech
+from puskesmas_queue.plugin_host.dispatch import Fault, PluginFailed
+from puskesmas_queue.plugin_host.guard import UNSTORABLE, describe
+from puskesmas_queue.plugin_host.manager import BUILT_IN
+from puskesmas_queue.services.line import ticket_view
+from puskesmas_queue.services.plugin_screens import as_fact
+from puskesmas_queue.storage import speech
+
+PRINT_DEADLINE_S = 10.0
+SPEAK_DEADLINE_S = 1.0
+BROWSER = "browser"
+LONGEST_DETAIL = 300
+MOST_SOUND = 8_000_000
+"""Bytes of one announcement; a minute of speech as WAV is a third of it."""
+STATES = ("printed", "by_page", "unsure", "failed")
+P = TypeVar("P", Printer, Announcer)
+log = logging.getLogger(__name__)
+
+
+def is_printed_by_page(clinic: Clinic) -> bool:
+    """Say whether the page prints without asking anybody."""
+    order: tuple[str, ...] = clinic.settings.get("kiosk.printers")
+    return order[0] == BROWSER
+
+
+def is_spoken_by_page(clinic: Clinic) -> bool:
+    """Say whether the page speaks without asking anybody."""
+    order: tuple[str, ...] = clinic.settings.get("display.announcers")
+    return order[0] == BROWSER
+
+
+def print_slip(clinic: Clinic, code: str, language: str) -> Printed:
+    """
+    Print a ticket's slip by the first printer that does.
+
+    Returns:
+        How it fared; `failed` where no printer did it.
+
+    Raises:
+        NotFound: There is no such ticket.
+    """
+    view = ticket_view(clinic, code)
+    ticket = view.ticket
+    slip = Slip(
+        ticket=as_fact(clinic, ticket, ticket.state),
+        clinic_name=clinic.name,
+        clinic_address=clinic.settings.get("clinic.address"),
+        issued_at=ticket.issued_at.astimezone(clinic.timezone),
+        people_ahead=view.people_ahead,
+        estimate_minutes=view.estimate_min,
+        status_url=view.status_url or ticket.code,
+        language=language,
+    )
+    result = Printed("failed", "no printer")
+    for plugin, printer in _chosen(clinic, "kiosk.printers", clinic.contributions.printers()):
+        result = _print(clinic, plugin, printer, slip)
+        if result.state != "failed":
+            return result
+        log.warning("printer %s: %s", printer.name, result.detail)
+    return result
+
+
+def announcement_speech(clinic: Clinic, announcement_id: int) -> Speech:
+    """
+    Return how an announcement of the last minutes sounds, by the first announcer that answers.
+
+    Raises:
+        NotFound: There is no such announcement.
+    """
+    found = clinic.db.read(lambda tx: speech.by_id(tx, announcement_id))
+    if found is None:
+        raise NotFound(f"no announcement {announcement_id}")
+    words = Announcement(found.number_text, found.direction_text)
+    order = _chosen(clinic, "display.announcers", clinic.contributions.announcers())
+    for plugin, announcer in order:
+        answer = _speak(clinic, plugin, announcer, words, found.language)
+        if answer is not None:
+            return answer
+    # A number on the screen with the browser's voice is better than one in silence.
+    return Speech()
+
+
+def missing(clinic: Clinic) -> list[tuple[str, str]]:
+    """Return the names in both orders that nobody brings, each with its setting."""
+    known: dict[str, Mapping[str, object]] = {
+        "kiosk.printers": clinic.contributions.printers(),
+        "display.announcers": clinic.contributions.announcers(),
+    }
+    return [
+        (key, name)
+        for key, there in known.items()
+        for name in clinic.settings.get(key)
+        if name not in there
+    ]
+
+
+def _chosen(clinic: Clinic, key: str, known: Mapping[str, tuple[str, P]]) -> list[tuple[str, P]]:
+    """Return the providers that a setting names and that are there, in its order."""
+    return [known[name] for name in clinic.settings.get(key) if name in known]
+
+
+def _print(clinic: Clinic, plugin: str, printer: Printer, slip: Slip) -> Printed:
+    name = f"printer {printer.name}"
+    try:
+        answer = _run(clinic, plugin, name, PRINT_DEADLINE_S, printer.print_slip, slip)
+    except PluginFailed as error:
+        return Printed("failed", str(error))
+    if type(answer) is not Printed or answer.state not in STATES:
+        clinic.hooks.report(Fault(plugin, name, "nonsense", f"answered {describe(answer)}"))
+        return Printed("failed", "nonsense")
+    told: object = answer.detail
+    detail = told if isinstance(told, str) else ""
+    return replace(answer, detail=UNSTORABLE.sub(" ", detail)[:LONGEST_DETAIL])
+
+
+def _speak(
+    clinic: Clinic, plugin: str, announcer: Announcer, words: Announcement, language: str
+) -> Speech | None:
+    name = f"announcer {announcer.name}"
+    try:
+        answer = _run(clinic, plugin, name, SPEAK_DEADLINE_S, announcer.speak, words, language)
+    except PluginFailed:
+        return None
+    if type(answer) is not Speech or not _is_sound(answer):
+        clinic.hooks.report(Fault(plugin, name, "nonsense", f"answered {describe(answer)}"))
+        return None
+    return answer
+
+
+def _run(clinic: Clinic, plugin: str, name: str, deadline_s: float, *call: Any) -> Any:
+    """Call a provider; built-in ones do nothing that could fail or take time."""
+    function, *arguments = call
+    task = partial(function, *arguments, clinic.plugin_context(plugin))
+    if plugin.startswith(BUILT_IN):
+        return task()
+    return clinic.hooks.run(plugin, name, task, deadline_s)
+
+
+def _is_sound(made: Any) -> bool:
+    """Annotations bind no plugin: look at what would be sent to the TV."""
+    if not isinstance(made.sound, tuple) or not isinstance(made.media_type, str):
+        return False
+    if not all(isinstance(one, bytes) for one in made.sound):
+        return False
+    is_audio = made.media_type.startswith("audio/") and not UNSTORABLE.search(made.media_type)
+    return is_audio and sum(map(len, made.sound)) <= MOST_SOUND

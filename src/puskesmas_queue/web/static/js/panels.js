@@ -1,0 +1,40 @@
+/**
+ * Panels of plugins: htmx loads `.panel-body` once it is on the page, and what its forms bring.
+ *
+ * Answers are morphed in, so that the focus stays where it was. A whole page never goes into a panel: it is
+ * the answer to somebody whose session ended, or a plugin's mistake.
+ */
+
+function panelOf(event) {
+  const { target, elt } = event.detail;
+  return (target ?? elt)?.closest?.(".panel-body") ?? null;
+}
+
+function showFailed(panel) {
+  const text = document.createElement("p");
+  text.className = "panel-failed";
+  text.setAttribute("role", "status");
+  text.textContent = panel.dataset.textFailed;
+  panel.replaceChildren(text);
+}
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const panel = panelOf(event);
+  if (!panel || !event.detail.shouldSwap) return;
+  const html = event.detail.xhr.responseText;
+  if (/^\s*<(!doctype|html)/i.test(html)) {
+    event.detail.shouldSwap = false;
+    showFailed(panel);
+  } else if (globalThis.Idiomorph) {
+    event.detail.shouldSwap = false;
+    globalThis.Idiomorph.morph(panel, html, { morphStyle: "innerHTML" });
+    globalThis.htmx.process(panel);
+  }
+});
+for (const name of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
+  document.addEventListener(name, (event) => {
+    const panel = panelOf(event);
+    const status = event.detail.xhr?.status ?? 0;
+    if (panel && (status === 0 || status >= 500)) showFailed(panel);
+  });
+}

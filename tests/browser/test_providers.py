@@ -1,0 +1,156 @@
+"""A plugin's printer and voice, as the patient and the hall meet them."""
+
+import io
+import math
+import struct
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+from playwright.sync_api import expect
+
+from browser.hall import Hall, take
+from support.chromium import Pages
+from support.distributions import shelf_on_path
+from support.server import Server, run_command, running
+
+pytestmark = pytest.mark.browser
+
+CODE = """
+from pathlib import Path
+
+from puskesmas_queue.api import Announcer, Printed, Printer, Speech, hookimpl
+
+FOLDER = Path({folder!r})
+
+
+def print_slip(slip, ctx):
+    if (FOLDER / "no-paper").exists():
+        return Printed("failed", "no paper")
+    with (FOLDER / "slips").open("a") as file:
+        file.write(slip.ticket.number + "\\n")
+    return Printed("printed")
+
+
+def speak(words, language, ctx):
+    return Speech(((FOLDER / "tone.wav").read_bytes(),) * 2)
+
+
+@hookimpl
+def register_printers():
+    return [Printer("folder", print_slip)]
+
+
+@hookimpl
+def register_announcers():
+    return [Announcer("tone", speak)]
+"""
+
+
+def tone() -> bytes:
+    """Return a fifth of a second of a tone, as WAV."""
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        waves = (math.sin(n * 440 * math.tau / 16_000) for n in range(3_200))
+        file.writeframes(b"".join(struct.pack("<h", int(9_000 * one)) for one in waves))
+    return out.getvalue()
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Path:
+    """The folder that is the printer and the voice."""
+    folder = tmp_path / "office"
+    folder.mkdir()
+    (folder / "tone.wav").write_bytes(tone())
+    return folder
+
+
+@pytest.fixture
+def server(tmp_path: Path, office: Path) -> Iterator[Server]:
+    """A demo with that printer and that voice."""
+    shelf, demo = tmp_path / "shelf", tmp_path / "demo"
+    shelf.mkdir()
+    with shelf_on_path(shelf) as plugins:
+        plugins.install("office", CODE.format(folder=str(office)))
+    env = {"PYTHONPATH": str(shelf)}
+    start = ("demo", "--port", 0, "--json", "--dir", demo)
+    with running(*start, folder=tmp_path) as first:
+        assert httpx.get(first.pages["kiosk"], timeout=30).status_code == 200
+    for command in (
+        ["plugin", "enable", "office"],
+        ["settings", "set", "kiosk.printers", "folder"],
+        ["settings", "set", "display.announcers", "tone, browser"],
+    ):
+        done = run_command(*command, "--config", demo / "puskesmas.toml", env=env)
+        assert done.returncode == 0, done.stderr
+    with running(*start, folder=tmp_path, env=env) as started:
+        yield started
+
+
+def test_the_plugin_prints_and_the_patient_is_told_when_it_does_not(
+    server: Server, pages: Pages, office: Path
+):
+    """Paper by the plugin, not by the browser; without paper the number stays and says so."""
+    hall = Hall(server, pages)
+    kiosk = hall.kiosk()
+    printed: list[str] = []
+    kiosk.expose_function("noted", lambda: printed.append("browser"))
+    kiosk.add_init_script("window.print = () => window.noted()")
+    kiosk.reload()
+
+    number = take(kiosk, "umum", "umum", "umum")
+    expect(kiosk.get_by_role("button", name="Cetak lagi")).to_be_visible()
+    for _ in range(100):
+        if (office / "slips").exists():
+            break
+        kiosk.wait_for_timeout(50)
+    assert (office / "slips").read_text().split() == [number]
+    expect(kiosk.get_by_text("Kertas tidak keluar")).to_be_hidden()
+
+    (office / "no-paper").touch()
+    kiosk.get_by_role("button", name="Cetak lagi").click()
+    expect(kiosk.get_by_text("Kertas tidak keluar")).to_be_visible()
+    expect(kiosk.locator("h1")).to_contain_text(number)
+    (office / "no-paper").unlink()
+    kiosk.get_by_role("button", name="Cetak lagi").click()
+    expect(kiosk.get_by_text("Kertas tidak keluar")).to_be_hidden()
+    assert (office / "slips").read_text().split() == [number, number]
+    assert printed == []
+
+
+def test_the_plugins_voice_is_played_to_its_end(server: Server, pages: Pages):
+    """The TV plays both halves one after the other, then reports that the call was spoken."""
+    hall = Hall(server, pages)
+    tv = hall.tv()
+    tv.evaluate(
+        """() => {
+            window.played = [];
+            const start = AudioBufferSourceNode.prototype.start;
+            AudioBufferSourceNode.prototype.start = function (...rest) {
+                window.played.push([performance.now(), this.buffer.duration]);
+                return start.apply(this, rest);
+            };
+        }"""
+    )
+    tv.mouse.click(900, 500)
+    desk = hall.counter(1, "siti")
+    hall.arrive("general")
+    desk.keyboard.press("F2")
+
+    for _ in range(300):
+        if len(tv.evaluate("window.played")) == 2:
+            break
+        tv.wait_for_timeout(50)
+    (first, long), (second, _) = tv.evaluate("window.played")
+    assert abs(long - 0.2) < 0.01
+    assert second - first >= 190
+    for _ in range(100):
+        if hall.announced()[0]["state"] == "spoken":
+            break
+        tv.wait_for_timeout(50)
+    assert hall.announced()[0]["state"] == "spoken"

@@ -1,0 +1,299 @@
+"""The beginning and the end of plugins, their checks, and what they bring along."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from puskesmas_queue.api import (
+    Health,
+    HealthCheck,
+    Lane,
+    NavItem,
+    Panel,
+    Permission,
+    PluginRoute,
+    Simulator,
+    TextAnswer,
+    TicketRequest,
+    hookimpl,
+)
+from puskesmas_queue.clinic import Clinic
+from puskesmas_queue.domain.access import Actor
+from puskesmas_queue.plugin_host import asking, contributions
+from puskesmas_queue.services import plugin_health as health
+from puskesmas_queue.services import tickets
+from puskesmas_queue.services.doctoring import plugin_faults
+from puskesmas_queue.workers import plugins as lives
+from puskesmas_queue.workers.outbox import Outbox
+from puskesmas_queue.workers.plugins import PluginLives
+from support.clinics import make_clinic, make_config
+
+KIOSK = Actor("device", name="kiosk", device="kiosk-1")
+
+
+@pytest.fixture
+def open_with(sqlite_url: str, tmp_path: Path) -> Iterator[Callable[..., Clinic]]:
+    """Opens a clinic whose plugins are these objects, by name."""
+    opened = []
+
+    def open_clinic(**plugins: object) -> Clinic:
+        clinic = make_clinic(make_config(sqlite_url, tmp_path), plugins=plugins.items())
+        opened.append(clinic)
+        return clinic
+
+    yield open_clinic
+    for clinic in opened:
+        clinic.close()
+
+
+@contextmanager
+def living(clinic: Clinic) -> Iterator[None]:
+    worker = PluginLives(clinic, Outbox(clinic))
+    worker.start()
+    try:
+        yield
+    finally:
+        worker.stop()
+
+
+def until(condition: Callable[[], bool], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def issue(clinic: Clinic) -> str:
+    request = TicketRequest(unit="umum", lane=Lane.GENERAL)
+    return tickets.issue_ticket(clinic, request, KIOSK).number
+
+
+def bringing(**hooks: Callable[..., object]) -> SimpleNamespace:
+    """Return a plugin that implements these hooks by taking `ctx`."""
+    return SimpleNamespace(**{name: hookimpl(function) for name, function in hooks.items()})
+
+
+def fault_lines(clinic: Clinic, rows: int = 1) -> list[str]:
+    """Wait until so many faults are stored, and return them."""
+    until(lambda: len(plugin_faults(clinic)) >= rows)
+    return [f"{row.plugin} {row.hook} {row.kind}: {row.detail}" for row in plugin_faults(clinic)]
+
+
+# Beginning and end
+
+
+def test_hook_startup(open_with):
+    """It begins before its first fact."""
+    seen: list[str] = []
+    plugin = bringing(
+        startup=lambda ctx: (time.sleep(0.2), seen.append("startup")),
+        ticket_issued=lambda fact, ticket: seen.append(ticket.number),
+    )
+    clinic = open_with(diary=plugin)
+    issue(clinic)
+    with living(clinic):
+        until(lambda: len(seen) == 2)
+    assert seen == ["startup", "A-001"]
+
+
+def test_hook_shutdown(open_with):
+    """It ends after its last fact, with the clinic's name at hand."""
+    seen: list[str] = []
+    plugin = bringing(
+        ticket_issued=lambda fact, ticket: seen.append(ticket.number),
+        shutdown=lambda ctx: seen.append(ctx.clinic_name),
+    )
+    clinic = open_with(diary=plugin)
+    with living(clinic):
+        issue(clinic)
+        until(lambda: bool(seen))
+    assert seen == ["A-001", "Puskesmas Uji"]
+
+
+def test_a_start_that_hangs_holds_up_nobody(open_with, monkeypatch):
+    """Another plugin hears its facts at once; the fault is named."""
+    monkeypatch.setattr(lives, "STARTUP_DEADLINE_S", 0.3)
+    forever, seen = threading.Event(), []
+    clinic = open_with(
+        stuck=bringing(startup=lambda ctx: forever.wait()),
+        diary=bringing(ticket_issued=lambda fact, ticket: seen.append(ticket.number)),
+    )
+    with living(clinic):
+        issue(clinic)
+        until(lambda: seen == ["A-001"])
+        assert fault_lines(clinic) == ["stuck startup overran: no end within 0 s"]
+    forever.set()
+
+
+def test_a_start_that_raises_is_named_and_facts_come(open_with):
+    """The plugin is used all the same."""
+    seen: list[str] = []
+
+    def fail(ctx):
+        raise OSError("no cable")
+
+    clinic = open_with(
+        diary=bringing(startup=fail, ticket_issued=lambda ticket: seen.append(ticket.number))
+    )
+    with living(clinic):
+        issue(clinic)
+        until(lambda: seen == ["A-001"])
+    assert fault_lines(clinic) == ["diary startup raised: OSError: no cable"]
+
+
+# Health
+
+
+def test_hook_register_health_checks(open_with):
+    """What a check finds is told; one that fails is itself what is wrong."""
+
+    def fail(ctx):
+        raise ValueError("broken")
+
+    checks = [
+        HealthCheck("paper", lambda ctx: Health("note", f"little left at {ctx.clinic_name}")),
+        HealthCheck("cable", fail),
+        HealthCheck("mood", lambda ctx: "fine"),
+    ]
+    clinic = open_with(printer=bringing(register_health_checks=lambda ctx: checks))
+    found = {one.name: one.health for one in health.plugin_health(clinic, "printer")}
+    assert found == {
+        "paper": Health("note", "little left at Puskesmas Uji"),
+        "cable": Health("wrong", "ValueError: broken"),
+        "mood": Health("wrong", "answered 'fine'"),
+    }
+    assert len(fault_lines(clinic, 2)) == 2
+
+
+def test_a_check_that_hangs_is_given_up(open_with, monkeypatch):
+    """After three the plugin is not asked more."""
+    monkeypatch.setattr(health, "CHECK_DEADLINE_S", 0.05)
+    forever = threading.Event()
+    checks = [HealthCheck(f"c{n}", lambda ctx: forever.wait()) for n in range(5)]
+    clinic = open_with(printer=bringing(register_health_checks=lambda ctx: checks))
+    texts = [one.health.text for one in health.plugin_health(clinic, "printer")]
+    assert texts == ["no end within 0 s"] * 3 + ["3 earlier calls never ended"] * 2
+    forever.set()
+
+
+# What plugins bring
+
+
+def page(request, ctx):
+    return TextAnswer("here")
+
+
+GOOD = {
+    "register_routes": PluginRoute("/rooms/{number}", page, Permission.CALL),
+    "register_nav": NavItem("Kamar", "/rooms", Permission.CALL),
+    "register_panels": Panel("counter.ticket", "room", "Kamar", page),
+    "register_health_checks": HealthCheck("paper", lambda ctx: Health("ok", "there")),
+    "register_simulators": Simulator("cloud", lambda folder, port: None),
+}
+PAGES = {"register_routes": lambda ctx: [PluginRoute("/rooms", page, Permission.CALL)]}
+ASK = {
+    "register_routes": "routes",
+    "register_nav": "nav",
+    "register_panels": "panels",
+    "register_health_checks": "health_checks",
+    "register_simulators": "simulators",
+}
+BAD = [
+    ("register_routes", PluginRoute("/a", page, None), "/a: it declares no permission"),
+    ("register_routes", PluginRoute("/a", page, "call"), "/a: it declares no permission"),
+    ("register_routes", PluginRoute("/a", page, Permission.SESSION), "it declares no permission"),
+    ("register_routes", PluginRoute("/a", page, Permission.DEMO), "it declares no permission"),
+    ("register_routes", PluginRoute("a", page, Permission.CALL), "its path must be like"),
+    ("register_routes", PluginRoute("/../b", page, Permission.CALL), "must not walk up"),
+    ("register_routes", PluginRoute("/{a}/{a}", page, Permission.CALL), "names one part twice"),
+    ("register_routes", PluginRoute("//b", page, Permission.CALL), "its path must be like"),
+    ("register_routes", PluginRoute("/{a:path}", page, Permission.CALL), "its path must be like"),
+    ("register_routes", PluginRoute("/static/x", page, Permission.CALL), "the core's"),
+    ("register_routes", PluginRoute("/panels", page, Permission.CALL), "the core's"),
+    ("register_routes", PluginRoute("/a", None, Permission.CALL), "cannot be called"),
+    ("register_routes", PluginRoute("/a", page, Permission.CALL, ("PUT",)), "methods"),
+    ("register_routes", PluginRoute("/a", page, Permission.CALL, "GET"), "methods"),
+    ("register_nav", NavItem("", "/rooms", Permission.CALL), "label must be 1 to 60"),
+    ("register_nav", NavItem("A\x00", "/rooms", Permission.CALL), "label must be 1 to 60"),
+    ("register_nav", NavItem("A", "https://x", Permission.CALL), "its path must be that"),
+    ("register_nav", NavItem("A", "/nowhere", Permission.CALL), "no page at its path"),
+    ("register_nav", NavItem(7, "/a", Permission.CALL), "its label must be a text"),
+    ("register_panels", Panel("kiosk.start", "room", "A", page), "its slot must be one of"),
+    ("register_panels", Panel("dashboard", "../x", "A", page), "its name must be"),
+    ("register_panels", Panel("dashboard", "a", "A" * 61, page), "title must be 1 to 60"),
+    ("register_health_checks", HealthCheck("a", "b"), "cannot be called"),
+    ("register_simulators", Simulator("A B", page), "its name must be"),
+    ("register_simulators", "cloud", "brought 'cloud'"),
+]
+
+
+@pytest.mark.parametrize("hook", list(GOOD))
+def test_hook_register_something(open_with, hook):
+    """What is good is taken once, and the plugin is asked once."""
+    asked = []
+
+    def bring(ctx):
+        asked.append(ctx.clinic_id)
+        return [GOOD[hook], GOOD[hook]]
+
+    clinic = open_with(guest=bringing(**{**PAGES, hook: bring}))
+    for _ in range(2):
+        assert getattr(clinic.contributions, ASK[hook])("guest") == (GOOD[hook],)
+    assert asked == ["uji"]
+    (line,) = fault_lines(clinic)
+    assert "there is another of the same name or path" in line
+
+
+@pytest.mark.parametrize(("hook", "bad", "reason"), BAD)
+def test_what_cannot_be_used_is_left_out(open_with, hook, bad, reason):
+    """The rest is used, and the fault says what is wrong with which."""
+    clinic = open_with(guest=bringing(**{**PAGES, hook: lambda ctx: [bad, GOOD[hook]]}))
+    found = getattr(clinic.contributions, ASK[hook])("guest")
+    assert found == (GOOD[hook],)
+    (line,) = fault_lines(clinic)
+    assert line.startswith(f"guest {hook} nonsense")
+    assert reason in line
+
+
+@pytest.mark.parametrize("answer", [7, "abc", {"a": 1}, [GOOD["register_nav"]] * 101, iter([])])
+def test_an_answer_that_is_no_list_is_nonsense(open_with, answer):
+    """Nothing of it is used."""
+    clinic = open_with(guest=bringing(register_nav=lambda ctx: answer))
+    assert clinic.contributions.nav("guest") == ()
+    assert len(fault_lines(clinic)) == 1
+
+
+def test_a_plugin_that_hangs_is_waited_for_once(open_with, monkeypatch):
+    """Its further hooks are not asked: a start takes one deadline, not five."""
+    monkeypatch.setattr(asking, "REGISTRATION_DEADLINE_S", 0.1)
+    monkeypatch.setattr(contributions, "REGISTRATION_DEADLINE_S", 0.1)
+    forever, asked = threading.Event(), []
+
+    def hang(ctx):
+        asked.append(1)
+        forever.wait()
+
+    clinic = open_with(guest=bringing(**dict.fromkeys(GOOD, hang)))
+    for name in ASK.values():
+        assert getattr(clinic.contributions, name)("guest") == ()
+    assert asked == [1]
+    forever.set()
+
+
+def test_decisions_see_no_tables(open_with, tmp_path):
+    """A decision is asked inside the line's transaction: it gets no way to other tables."""
+    seen = []
+
+    def number(ctx):
+        seen.append((ctx.data, ctx.config))
+
+    clinic = open_with(guest=bringing(format_ticket_number=number))
+    clinic.plugin_data["guest"] = object()
+    assert issue(clinic) == "A-001"
+    assert seen == [(None, None)]
+    assert clinic.plugin_context("guest").data is clinic.plugin_data.pop("guest")

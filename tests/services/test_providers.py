@@ -1,0 +1,220 @@
+"""Printers and announcers in the order of the settings."""
+
+import base64
+import threading
+from pathlib import Path
+
+import pytest
+
+from puskesmas_queue.api import Announcer, Printed, Printer, Role, Speech, hookimpl
+from puskesmas_queue.domain.access import SYSTEM
+from puskesmas_queue.domain.errors import InvalidSetting, NotFound
+from puskesmas_queue.services import options, providers
+from puskesmas_queue.testing import ClinicUnderTest, FakeAnnouncer, FakePrinter
+
+
+@pytest.fixture
+def open_with(tmp_path: Path):
+    """Opens a clinic with these plugins, and these orders of printers and announcers."""
+    opened = []
+
+    def make(printers="browser", announcers="browser", **plugins) -> ClinicUnderTest:
+        made = ClinicUnderTest(tmp_path / str(len(opened)), plugins.items())
+        opened.append(made)
+        options.set_option(made.clinic, "kiosk.printers", printers, SYSTEM)
+        options.set_option(made.clinic, "display.announcers", announcers, SYSTEM)
+        return made
+
+    yield make
+    for made in opened:
+        made.close()
+
+
+def printed(hall: ClinicUnderTest) -> Printed:
+    return providers.print_slip(hall.clinic, hall.issue("kia").code, "id")
+
+
+def spoken(hall: ClinicUnderTest) -> Speech:
+    hall.issue()
+    hall.call_next()
+    announcement = hall.clinic.db.read(lambda tx: providers.speech.latest(tx, 1))[0]
+    return providers.announcement_speech(hall.clinic, announcement.id)
+
+
+def fault_lines(hall: ClinicUnderTest) -> list[str]:
+    return [f"{row.plugin} {row.hook} {row.kind}: {row.detail}" for row in hall.faults()]
+
+
+# Printers
+
+
+def test_the_browser_prints_unless_told_otherwise(open_with):
+    """The built-in printer leaves it to the page, which then asks nobody."""
+    hall = open_with()
+    assert printed(hall) == Printed("by_page")
+    assert providers.is_printed_by_page(hall.clinic)
+    page = hall.get(f"/kiosk/ticket/{hall.issue().code}?print=1").text
+    assert "data-print " in page.replace(">", " ")
+    assert "data-print-at" not in page
+
+
+def test_hook_register_printers(open_with):
+    """The slip tells the number and nobody's name; the page asks the server to print."""
+    printer = FakePrinter()
+    hall = open_with("fake, browser", fake=printer)
+    assert printed(hall) == Printed("printed")
+    (slip,) = printer.slips
+    assert (slip.ticket.number, slip.ticket.unit_name) == ("C-001", "Poli KIA/KB")
+    assert (slip.clinic_name, slip.people_ahead, slip.language) == ("Puskesmas Uji", 0, "id")
+    assert f"{slip.issued_at:%H:%M}" == "07:30"
+    ticket = hall.issue()
+    page = hall.get(f"/kiosk/ticket/{ticket.code}?print=1").text
+    assert f'data-print-at="/kiosk/ticket/{ticket.code}/print"' in page
+    assert hall.post(f"/kiosk/ticket/{ticket.code}/print").json() == {"state": "printed"}
+    assert [one.ticket.number for one in printer.slips] == ["C-001", ticket.number]
+
+
+def test_a_printer_that_fails_leaves_it_to_the_next(open_with):
+    """Raising, refusing and being away are all the same to the patient."""
+    first, second = FakePrinter("first"), FakePrinter("second")
+    hall = open_with("gone, first, second", a=first, b=second)
+    first.failure = OSError("no cable")
+    assert printed(hall) == Printed("printed")
+    first.failure, first.outcome = None, Printed("failed", "no paper")
+    assert printed(hall) == Printed("printed")
+    assert len(second.slips) == 2
+    assert fault_lines(hall) == ["a printer first raised: OSError: no cable"]
+    assert providers.missing(hall.clinic) == [("kiosk.printers", "gone")]
+
+
+def test_an_unsure_slip_is_not_printed_twice(open_with):
+    """It may be out: a second one would be a second number in somebody's hand."""
+    first, second = FakePrinter("first"), FakePrinter("second")
+    first.outcome = Printed("unsure", "no answer")
+    hall = open_with("first, second", a=first, b=second)
+    assert printed(hall) == Printed("unsure", "no answer")
+    assert second.slips == []
+
+
+def test_no_printer_is_told(open_with):
+    """The number is given all the same, and the page says that no paper comes."""
+    hall = open_with("gone")
+    assert printed(hall) == Printed("failed", "no printer")
+    ticket = hall.issue()
+    assert hall.post(f"/kiosk/ticket/{ticket.code}/print").json() == {"state": "failed"}
+    assert "Kertas tidak keluar" in hall.get(f"/kiosk/ticket/{ticket.code}?print=1").text
+
+
+@pytest.mark.parametrize("answer", [None, "printed", Printed("done"), Printed(7)])
+def test_a_nonsensical_printer_failed(open_with, answer):
+    """What cannot be understood is not taken for paper."""
+    plugin = type("P", (), {})()
+    plugin.register_printers = hookimpl(lambda: [Printer("odd", lambda slip, ctx: answer)])
+    hall = open_with("odd, browser", odd=plugin)
+    assert printed(hall) == Printed("by_page")
+    assert fault_lines(hall)[0].startswith("odd printer odd nonsense")
+
+
+def test_a_printer_that_hangs_leaves_it_to_the_next(open_with, monkeypatch):
+    """After three that never ended it is not asked again until they do."""
+    monkeypatch.setattr(providers, "PRINT_DEADLINE_S", 0.05)
+    forever = threading.Event()
+    plugin = type("P", (), {})()
+    plugin.register_printers = hookimpl(lambda: [Printer("slow", lambda slip, ctx: forever.wait())])
+    hall = open_with("slow, browser", slow=plugin)
+    assert [printed(hall).state for _ in range(5)] == ["by_page"] * 5
+    assert len(fault_lines(hall)) == 1
+    forever.set()
+
+
+def test_no_slip_without_a_ticket(open_with):
+    """A code that nobody has prints nothing."""
+    hall = open_with("fake", fake=FakePrinter())
+    with pytest.raises(NotFound):
+        providers.print_slip(hall.clinic, "ABCDEF", "id")
+    assert hall.post("/kiosk/ticket/ABCDEF/print").status_code == 404
+
+
+def test_two_plugins_with_one_printer_name(open_with):
+    """The first keeps it, the second is named; nobody takes the browser's."""
+    first, second = FakePrinter("same"), FakePrinter("same")
+    hall = open_with("same", a=first, b=second, c=FakePrinter("browser"))
+    assert printed(hall).state == "printed"
+    assert len(first.slips) + len(second.slips) == 1
+    assert len(fault_lines(hall)) == 2
+
+
+# Announcers
+
+
+def test_the_browser_speaks_unless_told_otherwise(open_with):
+    """The built-in announcer leaves it to the TV, which then asks nobody."""
+    hall = open_with()
+    assert spoken(hall) == Speech()
+    assert "data-sounds" not in hall.get("/display").text
+
+
+def test_hook_register_announcers(open_with):
+    """The TV fetches what the announcer made of both halves."""
+    announcer = FakeAnnouncer()
+    hall = open_with(announcers="fake, browser", fake=announcer)
+    assert spoken(hall) == Speech((b"RIFF",))
+    ((words, language),) = announcer.spoken
+    assert words.number_text == "Nomor antrean, A, nol nol satu."
+    assert language == "id"
+    assert 'data-sounds="/display/sound/"' in hall.get("/display").text
+    told = hall.get("/display/sound/1").json()
+    assert base64.b64decode(told["sound"][0]) == b"RIFF"
+    assert hall.get("/display/sound/99").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        b"RIFF",
+        Speech(b"RIFF"),
+        Speech(("RIFF",)),
+        Speech((b"RIFF",), "text/html"),
+        Speech((b"RIFF",), "audio/wav\r\nX: y"),
+        Speech((bytes(8_000_001),)),
+    ],
+)
+def test_a_nonsensical_announcer_leaves_it_to_the_next(open_with, answer):
+    """What is no sound is not sent to the TV."""
+    plugin = type("P", (), {})()
+    odd = Announcer("odd", lambda words, language, ctx: answer)
+    plugin.register_announcers = hookimpl(lambda: [odd])
+    hall = open_with(announcers="odd, browser", odd=plugin)
+    assert spoken(hall) == Speech()
+    assert fault_lines(hall)[0].startswith("odd announcer odd nonsense")
+
+
+def test_a_slow_announcer_leaves_it_to_the_next(open_with, monkeypatch):
+    """A call never waits for a voice."""
+    monkeypatch.setattr(providers, "SPEAK_DEADLINE_S", 0.05)
+    forever, fake = threading.Event(), FakeAnnouncer("quick")
+    plugin = type("P", (), {})()
+    plugin.register_announcers = hookimpl(
+        lambda: [Announcer("slow", lambda words, lang, ctx: forever.wait())]
+    )
+    hall = open_with(announcers="slow, quick", slow=plugin, quick=fake)
+    assert spoken(hall) == Speech((b"RIFF",))
+    forever.set()
+
+
+def test_nobody_speaks_then_the_browser_does(open_with):
+    """A number with any voice is better than one in silence."""
+    failing = FakeAnnouncer()
+    failing.failure = OSError("no voice")
+    hall = open_with(announcers="fake", fake=failing)
+    assert spoken(hall) == Speech()
+
+
+@pytest.mark.parametrize("text", ["", "A", "a,,b", "a b", "../x"])
+def test_an_order_is_names(open_with, text):
+    """Anything else is refused before it is stored."""
+    hall = open_with()
+    with pytest.raises(InvalidSetting):
+        options.set_option(hall.clinic, "kiosk.printers", text, SYSTEM)
+    assert hall.get("/kiosk", Role.ADMIN).status_code == 200
