@@ -27,3 +27,4 @@ bench:
 	$(BIN)/python bench/issue_postgres.py
 	$(BIN)/python bench/call_next.py
 	$(BIN)/python bench/call_to_pixel.py
+	$(BIN)/python bench/plugin_faults.py

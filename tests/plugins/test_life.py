@@ -24,7 +24,8 @@ from puskesmas_queue.api import (
 )
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.access import Actor
-from puskesmas_queue.plugin_host import asking, contributions
+from puskesmas_queue.plugin_host import asking, contributions, dispatch
+from puskesmas_queue.plugin_host.guard import Guard, NoAnswer
 from puskesmas_queue.services import plugin_health as health
 from puskesmas_queue.services import tickets
 from puskesmas_queue.services.doctoring import plugin_faults
@@ -297,3 +298,54 @@ def test_decisions_see_no_tables(open_with, tmp_path):
     assert issue(clinic) == "A-001"
     assert seen == [(None, None)]
     assert clinic.plugin_context("guest").data is clinic.plugin_data.pop("guest")
+
+
+# Facts that never end
+
+
+def test_a_fact_that_computes_for_ever_is_ended_soon_and_left_alone(open_with, monkeypatch):
+    """It costs a second of a core, not thirty, and then a pause that grows."""
+    monkeypatch.setattr(dispatch, "BUSY_S", 0.2)
+    told = []
+
+    def spin(fact):
+        told.append(fact.id)
+        while True:
+            pass
+
+    clinic = open_with(spinner=bringing(ticket_issued=spin))
+    issue(clinic)
+    issue(clinic)
+    with living(clinic):
+        began = time.monotonic()
+        assert fault_lines(clinic) == ["spinner ticket_issued overran: computed for 0 s"]
+        assert time.monotonic() - began < dispatch.FACT_DEADLINE_S / 2
+        assert 0 < clinic.hooks.rest_s("spinner") <= dispatch.FIRST_REST_S
+        time.sleep(0.5)
+        assert len(told) == 1
+
+
+def test_a_fact_that_waits_is_not_taken_for_one_that_computes(open_with, monkeypatch):
+    """Whoever waits for a network has its whole time."""
+    monkeypatch.setattr(dispatch, "BUSY_S", 0.05)
+    seen = []
+    plugin = bringing(ticket_issued=lambda ticket: (time.sleep(0.6), seen.append(ticket.number)))
+    clinic = open_with(patient=plugin)
+    issue(clinic)
+    with living(clinic):
+        until(lambda: seen == ["A-001"])
+    assert plugin_faults(clinic) == []
+
+
+def test_an_answer_at_the_very_deadline_leaves_no_thread_behind():
+    """Whichever comes first, the thread ends."""
+    late = []
+    for _ in range(100):
+        guard = Guard()
+        try:
+            guard.call(lambda: time.sleep(0.0099), 0.01)
+            guard.retire()
+        except NoAnswer:
+            guard.end()
+        late.append(guard)
+    until(lambda: not any(guard.is_running for guard in late))

@@ -35,6 +35,10 @@ def test_call_to_pixel():
     check("call_to_pixel")
 
 
+def test_plugin_faults():
+    check("plugin_faults")
+
+
 def check(name: str, **environment: str) -> None:
     """At a tiny size it prints its report, and every count in it is right."""
     done = subprocess.run(

@@ -70,6 +70,7 @@ def storing_plugin(
     (versions / "0001_first.py").write_text(MIGRATION.format(table=table, down=down))
     module = ModuleType("tried")
     module.__file__ = str(folder / "tried" / "__init__.py")
+    module.__package__ = "tried"
     insert = f"INSERT OR IGNORE INTO {table} VALUES (:clinic, :fact, {attempt})"
 
     def ticket_issued(fact, ctx):

@@ -29,6 +29,9 @@ from puskesmas_queue.plugin_host.manager import BUILT_IN
 DEADLINE_S = 0.1
 FACT_DEADLINE_S = 30.0
 """A fact may send something over the network."""
+BUSY_S = 1.0
+"""A fact is told, not computed: a thread that computes slows down the whole hall."""
+FIRST_REST_S, LONGEST_REST_S = 5.0, 600.0
 MOST_STUCK = 3
 """A plugin with so much that never came to an end is not told or asked more until it does."""
 NUMBER_PATTERN = re.compile(r"[A-Z0-9](?:[A-Z0-9-]{0,10}[A-Z0-9])?")
@@ -93,6 +96,8 @@ class Dispatcher:
         self._deadline_s = deadline_s
         self._fact_deadline_s = fact_deadline_s
         self._stuck: dict[str, list[Guard]] = {}
+        self._overruns: dict[str, int] = {}
+        self._rests: dict[str, float] = {}
         self._lost: dict[str, list[Guard]] = {}
         self._resting: dict[str, Guard] = {}
         self._guards: queue.LifoQueue[Guard] = queue.LifoQueue()
@@ -232,11 +237,16 @@ class Dispatcher:
         guard = self._resting.pop(plugin, None) or Guard()
         started = time.monotonic()
         try:
-            guard.call(lambda: impl.function(*chosen), self._fact_deadline_s)
+            guard.call(lambda: impl.function(*chosen), self._fact_deadline_s, BUSY_S)
         except NoAnswer:
             guard.end()
             stuck.append(guard)
-            detail = f"no end within {self._fact_deadline_s:.0f} s"
+            took = time.monotonic() - started
+            is_late = took >= self._fact_deadline_s
+            detail = f"no end within {took:.0f} s" if is_late else f"computed for {BUSY_S:.0f} s"
+            pause_s = min(FIRST_REST_S * 2 ** self._overruns.get(plugin, 0), LONGEST_REST_S)
+            self._overruns[plugin] = self._overruns.get(plugin, 0) + 1
+            self._rests[plugin] = time.monotonic() + pause_s
             self.report(Fault(plugin, fact.kind, "overran", detail))
             return Outcome(is_good=False, detail=detail)
         except Raised as error:
@@ -244,9 +254,19 @@ class Dispatcher:
             self.report(Fault(plugin, fact.kind, "raised", str(error)))
             return Outcome(is_good=False, detail=str(error))
         self._resting[plugin] = guard
+        self._overruns.pop(plugin, None)
         took = time.monotonic() - started
         self.seconds[plugin, fact.kind] = max(took, self.seconds.get((plugin, fact.kind), 0.0))
         return Outcome(is_good=True)
+
+    def rest_s(self, plugin: str) -> float:
+        """
+        Return how long a plugin is not to be told anything, seconds.
+
+        One that ran out of time takes a core or a thread each time: it is left alone for a
+        while, twice as long after each further time.
+        """
+        return max(0.0, self._rests.get(plugin, 0.0) - time.monotonic())
 
     def run(self, plugin: str, name: str, task: Callable[[], Any], deadline_s: float) -> Any:
         """

@@ -10,10 +10,15 @@ import inspect
 import queue
 import re
 import threading
+import time
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
 
+AGAIN_S = (0.1, 0.5, 1, 2, 5, 10, 30, 60)
+"""Pauses before a thread that did not end is told again."""
+LOOK_S = 0.2
+"""How often is looked whether a thread computes too long."""
 UNSTORABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 """Control characters, and halves of characters that no database takes."""
 
@@ -40,39 +45,64 @@ class Guard:
         self._thread.start()
 
     def _run(self) -> None:
-        while True:
-            task = self._tasks.get()
-            try:
-                try:
-                    result = task()
-                    if inspect.iscoroutine(result):
-                        result = asyncio.run(result)
-                    answer: tuple[Any, str | None] = (result, None)
-                except Overrun:
-                    return
-                except BaseException as error:
-                    # Its text is foreign code too: it is made here, under the same deadline.
-                    answer = (None, describe_error(error))
-            except Overrun:
-                return
-            self._answers.put(answer)
+        try:
+            while True:
+                self._answers.put(self._answer(self._tasks.get()))
+        except Overrun:
+            # Wherever it comes, even just after an answer: this thread is of no more use.
+            return
 
-    def call(self, task: Callable[[], Any], deadline_s: float) -> Any:
+    def _answer(self, task: Callable[[], Any]) -> tuple[Any, str | None]:
+        try:
+            result = task()
+            if inspect.iscoroutine(result):
+                result = asyncio.run(result)
+        except Overrun:
+            raise
+        except BaseException as error:
+            # Its text is foreign code too: it is made here, under the same deadline.
+            return None, describe_error(error)
+        return result, None
+
+    def call(self, task: Callable[[], Any], deadline_s: float, busy_s: float | None = None) -> Any:
         """
         Run `task` and return what it returns.
+
+        Args:
+            task: Foreign code.
+            deadline_s: How long it may take, seconds.
+            busy_s: How long it may compute, seconds; waiting does not count. Windows cannot tell.
 
         Raises:
             NoAnswer: It ran out of time; this guard is then of no more use.
             Raised: It raised.
         """
         self._tasks.put(task)
-        try:
-            answer, raised = self._answers.get(timeout=deadline_s)
-        except queue.Empty:
-            raise NoAnswer from None
+        answer, raised = self._wait(deadline_s, busy_s)
         if raised is not None:
             raise Raised(raised)
         return answer
+
+    def _wait(self, deadline_s: float, busy_s: float | None) -> tuple[Any, str | None]:
+        ends, began_s = time.monotonic() + deadline_s, self._computed_s()
+        while True:
+            left_s = ends - time.monotonic()
+            try:
+                wait_s = left_s if busy_s is None else min(left_s, LOOK_S)
+                return self._answers.get(timeout=max(wait_s, 0))
+            except queue.Empty:
+                is_late = time.monotonic() >= ends
+                is_spinning = busy_s is not None and self._computed_s() - began_s > busy_s
+                if is_late or is_spinning:
+                    raise NoAnswer from None
+
+    def _computed_s(self) -> float:
+        """Return how long the thread has computed, seconds; 0 where the system does not tell."""
+        clock_of = getattr(time, "pthread_getcpuclockid", None)
+        if clock_of is None or self._thread.ident is None or not self._thread.is_alive():
+            return 0.0
+        computed: float = time.clock_gettime(clock_of(self._thread.ident))
+        return computed
 
     def retire(self) -> None:
         """Let the thread end, now that nobody will call again."""
@@ -88,7 +118,24 @@ class Guard:
         return self._thread.is_alive()
 
     def end(self) -> None:
-        """End a Python loop by raising in it; a thread blocked in C is left behind."""
+        """
+        End a Python loop by raising in it; a thread blocked in C is left behind.
+
+        Where foreign code swallows it, it is raised again for a while.
+        """
+        self.retire()
+        self._raise()
+        if self._thread.is_alive():
+            threading.Thread(target=self._insist, name="hook-guard-end", daemon=True).start()
+
+    def _insist(self) -> None:
+        for pause_s in AGAIN_S:
+            self._thread.join(pause_s)
+            if not self._thread.is_alive():
+                return
+            self._raise()
+
+    def _raise(self) -> None:
         if self._thread.ident is not None:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(self._thread.ident), ctypes.py_object(Overrun)

@@ -75,12 +75,15 @@ class OutboxWorker:
             self._wake.wait(POLL_S)
 
     def _deliver_due(self) -> int:
+        if self._clinic.hooks.rest_s(self._plugin) > 0:
+            return 0
         due = self._clinic.db.read(lambda tx: rows.next_due(tx, self._plugin))
         if due is None or due > self._clinic.clock.now():
             return 0
         claimed = self._clinic.db.write(lambda tx: rows.claim(tx, self._plugin, BATCH, LEASE))
         for index, delivery in enumerate(claimed):
-            if self._stop.is_set() and index:
+            is_resting = self._clinic.hooks.rest_s(self._plugin) > 0
+            if (self._stop.is_set() or is_resting) and index:
                 self._return(claimed[index:])
                 break
             self._deliver(delivery)
