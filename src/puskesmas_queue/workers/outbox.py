@@ -7,6 +7,7 @@ the rows through the database. Woken by commits, polls as a fallback.
 
 import logging
 import threading
+import time
 from datetime import timedelta
 
 from puskesmas_queue.clinic import Clinic
@@ -21,6 +22,9 @@ BATCH = 20
 LEASE = timedelta(seconds=60)
 """A worker that died gives its rows back after so long."""
 POLL_S = 1.0
+GATHER_S = 0.02
+SETTLE_S = 0.2
+"""Facts that were told are settled at least so often, seconds."""
 BACKOFF_S = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1200, 1800)
 MAX_ATTEMPTS = len(BACKOFF_S) + 1
 log = logging.getLogger(__name__)
@@ -72,7 +76,9 @@ class OutboxWorker:
                 continue
             if is_last:
                 return
-            self._wake.wait(POLL_S)
+            if self._wake.wait(POLL_S):
+                # What comes at the same time is claimed and settled together.
+                self._stop.wait(GATHER_S)
 
     def _deliver_due(self) -> int:
         if self._clinic.hooks.rest_s(self._plugin) > 0:
@@ -81,23 +87,40 @@ class OutboxWorker:
         if due is None or due > self._clinic.clock.now():
             return 0
         claimed = self._clinic.db.write(lambda tx: rows.claim(tx, self._plugin, BATCH, LEASE))
+        told: list[tuple[Delivery, Outcome | None]] = []
+        ends = time.monotonic() + SETTLE_S
         for index, delivery in enumerate(claimed):
             is_resting = self._clinic.hooks.rest_s(self._plugin) > 0
             if (self._stop.is_set() or is_resting) and index:
                 self._return(claimed[index:])
                 break
-            self._deliver(delivery)
+            told.append((delivery, self._tell(delivery)))
+            if time.monotonic() > ends:
+                self._settle(told)
+                told, ends = [], time.monotonic() + SETTLE_S
+        self._settle(told)
         return len(claimed)
 
-    def _deliver(self, delivery: Delivery) -> None:
-        now = self._clinic.clock.now()
-        if now >= delivery.expires_at:
-            self._clinic.db.write(lambda tx: rows.settle(tx, delivery, "expired"))
-            return
-        outcome = facts.deliver(self._clinic, self._plugin, delivery)
-        self._clinic.db.write(lambda tx: self._keep(tx, delivery, outcome))
+    def _tell(self, delivery: Delivery) -> Outcome | None:
+        """Tell the plugin one fact; None where it came too late."""
+        if self._clinic.clock.now() >= delivery.expires_at:
+            return None
+        return facts.deliver(self._clinic, self._plugin, delivery)
 
-    def _keep(self, tx: Tx, delivery: Delivery, outcome: Outcome) -> None:
+    def _settle(self, told: list[tuple[Delivery, Outcome | None]]) -> None:
+        """Keep how facts went, all in one transaction: each would wait for the disk by itself."""
+
+        def run(tx: Tx) -> None:
+            for delivery, outcome in told:
+                self._keep(tx, delivery, outcome)
+
+        if told:
+            self._clinic.db.write(run)
+
+    def _keep(self, tx: Tx, delivery: Delivery, outcome: Outcome | None) -> None:
+        if outcome is None:
+            rows.settle(tx, delivery, "expired")
+            return
         if outcome.is_good:
             rows.settle(tx, delivery, "done")
             return
