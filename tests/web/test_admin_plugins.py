@@ -292,4 +292,4 @@ def test_checks_of_a_plugin_are_shown(puskesmas_clinics):
     assert "Pemeriksaan" in page
     assert "Perlu dilihat</span> lepas &lt;b&gt;" in page
     assert "Baik</span> ada" in page
-    assert "Needs a look" in hall.get("/admin/plugins/cable?lang=en", Role.ADMIN).text
+    assert "Need a look" in hall.get("/admin/plugins/cable?lang=en", Role.ADMIN).text
