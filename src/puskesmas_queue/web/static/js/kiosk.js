@@ -275,9 +275,10 @@ function wasPrinted(code) {
 async function showTicket(page) {
   const again = find("[data-print-again]", page);
   if (again) again.hidden = false;
-  if (page.hasAttribute("data-print") && !wasPrinted(page.dataset.code)) {
+  if (page.hasAttribute("data-print")) {
     await document.fonts.ready;
-    printSlip(page);
+    // Noted only now: a page that was left before has printed nothing.
+    if (page.isConnected && !wasPrinted(page.dataset.code)) printSlip(page);
   }
   if (page.isConnected) startClearing();
 }
