@@ -5,12 +5,10 @@ There is no module-level state anywhere, so one process can hold many clinics.
 """
 
 import logging
-import queue
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -31,11 +29,12 @@ from puskesmas_queue.domain.options import OPTIONS, option
 from puskesmas_queue.extensions import Context
 from puskesmas_queue.plugin_config import PluginConfigs
 from puskesmas_queue.plugin_host.contributions import Contributions
-from puskesmas_queue.plugin_host.dispatch import Dispatcher, Fault
+from puskesmas_queue.plugin_host.dispatch import Dispatcher
 from puskesmas_queue.plugin_host.registry import load_plugins
 from puskesmas_queue.settings import Config
 from puskesmas_queue.storage import faults, options, topics
 from puskesmas_queue.storage.engine import Database, open_database
+from puskesmas_queue.storage.fault_writer import FaultWriter
 from puskesmas_queue.storage.plugin_data import plugin_database
 
 BUILT_IN_PLUGINS = (
@@ -125,8 +124,7 @@ class Clinic:
         self.versions: dict[str, int] = {}
         self._memory: dict[str, tuple[int, float, Any]] = {}
         self._listeners: list[Callable[[dict[str, int]], None]] = []
-        self._faults: queue.SimpleQueue[Fault | None] = queue.SimpleQueue()
-        self._fault_writer = threading.Thread(target=self._write_faults, daemon=True)
+        self.faults = FaultWriter(db)
         self._are_configs_stale = threading.Event()
         self._is_closing = False
         self._config_reader = threading.Thread(target=self._keep_configs, daemon=True)
@@ -143,7 +141,7 @@ class Clinic:
                 )
             )
         }
-        self.hooks = Dispatcher(self.plugins.manager, self._context, self._faults.put, self._own)
+        self.hooks = Dispatcher(self.plugins.manager, self._context, self.faults.put, self._own)
         self.configs = PluginConfigs(
             db, self.plugins, config.key_path, lambda: self._context(clock.now()), self.hooks.report
         )
@@ -154,7 +152,7 @@ class Clinic:
         self.versions = {name: topic.version for name, topic in known.items()}
         self.guard.start(self.newest_time())
         self.hooks.switched_off.update(db.read(faults.switched_off))
-        self._fault_writer.start()
+        self.faults.start()
         self._read_configs()
         if self.plugins.names:
             self._config_reader.start()
@@ -224,8 +222,7 @@ class Clinic:
         self._are_configs_stale.set()
         if self._config_reader.is_alive():
             self._config_reader.join()
-        self._faults.put(None)
-        self._fault_writer.join()
+        self.faults.close()
         for database in self.plugin_data.values():
             database.close()
         self.db.close()
@@ -273,24 +270,6 @@ class Clinic:
 
     def _context(self, now: datetime) -> Context:
         return Context(self.id, self.name, self.settings, now)
-
-    def _write_faults(self) -> None:
-        """Count faults in the database, away from the transaction in which they happened."""
-        while (fault := self._faults.get()) is not None:
-            same = [fault]
-            is_last = False
-            while not self._faults.empty():
-                more = self._faults.get()
-                if more is None:
-                    is_last = True
-                    break
-                same.append(more)
-            try:
-                self.db.write(partial(faults.count, seen=tuple(same)))
-            except StorageUnavailable:
-                log.exception("could not store %d plugin faults", len(same))
-            if is_last:
-                break
 
 
 def open_clinic(

@@ -97,9 +97,7 @@ DEFAULT = (
 
 def faults(clinic):
     """Wait for the faults that were counted away from the transactions."""
-    clinic._faults.put(None)
-    clinic._fault_writer.join(20)
-    assert not clinic._fault_writer.is_alive()
+    clinic.faults.flush(20)
     return plugin_faults(clinic)
 
 

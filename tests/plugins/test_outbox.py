@@ -22,7 +22,7 @@ from puskesmas_queue.hookspecs import hookimpl
 from puskesmas_queue.services import calling, counters, day, facts, tickets
 from puskesmas_queue.storage import outbox as rows
 from puskesmas_queue.workers import outbox
-from puskesmas_queue.workers.outbox import Outbox
+from puskesmas_queue.workers.outbox import Outbox, OutboxWorker
 from support.clinics import make_clinic, make_config
 
 KIOSK = Actor("device", name="kiosk", device="kiosk-1")
@@ -223,6 +223,35 @@ def test_a_failing_receiver_is_tried_again_with_pauses(open_with):
             time.sleep(0.3)
         until(lambda: len(receiver.once) == 2)
     assert [kind for _, kind, _ in receiver.seen] == ["ticket_issued", "ticket_cancelled"]
+
+
+def test_facts_behind_a_failed_one_are_not_looked_for(open_with):
+    """Nothing is due before it is: a worker that looked each second would claim nothing."""
+    receiver = Receiver(lambda fact: fact.attempt < 2)
+    clinic = open_with(listener=listener(receiver))
+    ticket = tickets.issue_ticket(clinic, REQUEST, KIOSK)
+    tickets.cancel_ticket(clinic, ticket.id, "uji", STAFF)
+    (outcome,) = OutboxWorker(clinic, "listener").deliver_due()
+    assert outcome is not None
+    assert not outcome.is_good
+    now, due = clinic.clock.now(), clinic.db.read(lambda tx: rows.next_due(tx, "listener"))
+    assert timedelta(seconds=0.5) < due - now <= timedelta(seconds=1)
+
+
+def test_calls_go_ahead_of_what_keeps(open_with):
+    """In a backlog: a call is worth something for 90 s, the rest for a day."""
+    receiver = Receiver()
+    clinic = open_with(listener=listener(receiver))
+    worker = OutboxWorker(clinic, "listener")
+    tickets.issue_ticket(clinic, REQUEST, KIOSK)
+    worker.deliver_due()
+    for _ in range(outbox.BATCH + 5):
+        tickets.issue_ticket(clinic, REQUEST, KIOSK)
+    counters.open_counter(clinic, 1, "s" * 64, STAFF)
+    calling.call_next(clinic, 1, STAFF)
+    worker.deliver_due()
+    assert receiver.seen[1][1:] == ("ticket_called", "A-001")
+    assert {kind for _, kind, _ in receiver.seen[2:]} == {"ticket_issued"}
 
 
 def test_a_spoken_call_is_never_replayed(open_with):

@@ -169,14 +169,6 @@ def test_pages_are_asked_for_as_somebody(puskesmas_clinics):
     assert clinic.post("/x/pages/change", {"to": ""}, Role.ADMIN).status_code == 303
 
 
-def test_faults_that_are_never_stored_are_told(puskesmas_clinic, monkeypatch):
-    monkeypatch.setattr("puskesmas_queue.testing.clinic.PATIENCE_S", 0.05)
-    monkeypatch.setattr("puskesmas_queue.testing.clinic.fault_rows.load", lambda tx: [])
-
-    with pytest.raises(TimeoutError):
-        puskesmas_clinic.faults()
-
-
 def test_the_pytest_plugin_is_light():
     """It is loaded by every pytest beside a server."""
     code = (

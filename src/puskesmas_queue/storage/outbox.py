@@ -63,6 +63,17 @@ _COLUMNS = (
     events.c.reason,
     events.c.data,
 )
+_OLDER = deliveries.alias("older")
+_IS_BEHIND = exists(
+    select(_OLDER.c.id).where(
+        _OLDER.c.clinic_id == deliveries.c.clinic_id,
+        _OLDER.c.plugin == deliveries.c.plugin,
+        _OLDER.c.order_key == deliveries.c.order_key,
+        _OLDER.c.id < deliveries.c.id,
+        text("older.state = 'open'"),
+    )
+)
+"""An older open row has the same key."""
 
 
 def claim(tx: Tx, plugin: str, limit: int, lease: timedelta) -> list[Delivery]:
@@ -75,16 +86,6 @@ def claim(tx: Tx, plugin: str, limit: int, lease: timedelta) -> list[Delivery]:
         limit: How many at most, one per key.
         lease: After so long another worker may take them again.
     """
-    older = deliveries.alias("older")
-    is_behind = exists(
-        select(older.c.id).where(
-            older.c.clinic_id == deliveries.c.clinic_id,
-            older.c.plugin == deliveries.c.plugin,
-            older.c.order_key == deliveries.c.order_key,
-            older.c.id < deliveries.c.id,
-            text("older.state = 'open'"),
-        )
-    )
     rows = tx.conn.execute(
         select(*_COLUMNS)
         .join_from(
@@ -97,9 +98,10 @@ def claim(tx: Tx, plugin: str, limit: int, lease: timedelta) -> list[Delivery]:
             deliveries.c.plugin == plugin,
             text(OPEN_DELIVERY_SQL),
             deliveries.c.next_at <= tx.now,
-            ~is_behind,
+            ~_IS_BEHIND,
         )
-        .order_by(deliveries.c.id)
+        # What must be heard soon goes ahead of what keeps for a day.
+        .order_by(deliveries.c.expires_at, deliveries.c.id)
         .limit(limit)
         .with_for_update(of=deliveries, skip_locked=True)
     ).all()
@@ -117,12 +119,13 @@ def claim(tx: Tx, plugin: str, limit: int, lease: timedelta) -> list[Delivery]:
 
 
 def next_due(tx: Reading, plugin: str) -> datetime | None:
-    """Return when a plugin's next row is due, None where nothing is open."""
+    """Return when a plugin's next row can be claimed, None where nothing is open."""
     found: datetime | None = tx.conn.execute(
         select(func.min(deliveries.c.next_at)).where(
             deliveries.c.clinic_id == tx.clinic_id,
             deliveries.c.plugin == plugin,
             text(OPEN_DELIVERY_SQL),
+            ~_IS_BEHIND,
         )
     ).scalar_one()
     return found

@@ -1,9 +1,7 @@
 """A whole clinic in a folder for the tests of a plugin: furnished, on a clock that can be moved."""
 
-import itertools
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,7 +21,7 @@ from puskesmas_queue.domain.tickets import (
     TicketRequest,
 )
 from puskesmas_queue.extensions import Context
-from puskesmas_queue.plugin_host.dispatch import Fault, Outcome, PluginFailed
+from puskesmas_queue.plugin_host.dispatch import Outcome, PluginFailed
 from puskesmas_queue.services import (
     accounts,
     calling,
@@ -38,14 +36,12 @@ from puskesmas_queue.services import (
 from puskesmas_queue.settings import ClinicConfig, Config, DatabaseConfig, SecurityConfig
 from puskesmas_queue.storage import faults as fault_rows
 from puskesmas_queue.storage import migrate
-from puskesmas_queue.storage import outbox as delivery_rows
 from puskesmas_queue.storage import plugin_settings as setting_rows
 from puskesmas_queue.storage.crypto import make_key_file
 from puskesmas_queue.storage.faults import FaultRow
-from puskesmas_queue.storage.outbox import Delivery
 from puskesmas_queue.storage.plugin_settings import StoredValue
 from puskesmas_queue.storage.transaction import Tx
-from puskesmas_queue.workers.outbox import BACKOFF_S, BATCH, LEASE
+from puskesmas_queue.workers.outbox import OutboxWorker, Tell
 from puskesmas_queue.workers.plugins import (
     MIGRATION_DEADLINE_S,
     SHUTDOWN_DEADLINE_S,
@@ -62,10 +58,6 @@ MORNING = datetime(2026, 2, 26, 0, 30, tzinfo=UTC)
 KIOSK = Actor("device", name="kiosk", device="k" * 22, address="127.0.0.1")
 STAFF = Actor("user", 7, "Budi", "s" * 22, "127.0.0.1", "Firefox", Role.PETUGAS_LOKET)
 PATIENCE_S = 10.0
-MARKER = "-"
-"""No plugin has this name: a fault under it says that all earlier ones are stored."""
-
-Tell = Callable[[str, Delivery], Outcome]
 
 
 class MovedClock(ShiftedClock):
@@ -117,7 +109,6 @@ class ClinicUnderTest:
             file.write_bytes(_migrated())
             make_key_file(self.config.key_path)
         self.clinic = open_clinic(self.config, self.clock, plugins)
-        self._markers = itertools.count()
         self._browsers: dict[Role | None, TestClient] = {}
         if is_new:
             presets.apply_preset(self.clinic, "klasik")
@@ -228,7 +219,7 @@ class ClinicUnderTest:
         self.clinic.db.write(run)
         self.clinic.configs.warm()
 
-    def deliver(self, tell: Tell | None = None) -> list[Outcome]:
+    def deliver(self, tell: Tell = facts.deliver) -> list[Outcome]:
         """
         Deliver every fact that is due, in the order that the server keeps; return how each went.
 
@@ -237,25 +228,17 @@ class ClinicUnderTest:
         Args:
             tell: What is done with each fact of each plugin, in place of telling it once.
         """
-        tell = tell or (lambda plugin, one: facts.deliver(self.clinic, plugin, one))
-        return [
-            outcome
-            for plugin in self.clinic.plugins.listeners()
-            for outcome in self._deliver(plugin, tell)
-        ]
+        outcomes = []
+        for plugin in self.clinic.plugins.listeners():
+            worker = OutboxWorker(self.clinic, plugin, tell)
+            while found := worker.deliver_due():
+                outcomes += [outcome for outcome in found if outcome is not None]
+        return outcomes
 
     def faults(self) -> list[FaultRow]:
         """Return what went wrong in plugins so far."""
-        name = str(next(self._markers))
-        # Faults are stored by a thread, one after the other: the last one stands for all.
-        self.clinic._faults.put(Fault(MARKER, name, "raised", ""))
-        ends = time.monotonic() + PATIENCE_S
-        while time.monotonic() < ends:
-            rows = self.clinic.db.read(fault_rows.load)
-            if any(row.plugin == MARKER and row.hook == name for row in rows):
-                return [row for row in rows if row.plugin != MARKER]
-            time.sleep(0.01)
-        raise TimeoutError("faults were not stored")
+        self.clinic.faults.flush(PATIENCE_S)
+        return self.clinic.db.read(fault_rows.load)
 
     # Pages
 
@@ -281,17 +264,6 @@ class ClinicUnderTest:
             if data is not None:
                 hooks.run(plugin, "migrations", data.prepare, MIGRATION_DEADLINE_S)
             hooks.call_life(plugin, "startup", self.clock.now(), STARTUP_DEADLINE_S)
-
-    def _deliver(self, plugin: str, tell: Tell) -> Iterable[Outcome]:
-        db = self.clinic.db
-        while found := db.write(lambda tx: delivery_rows.claim(tx, plugin, BATCH, LEASE)):
-            for one in found:
-                if self.clock.now() >= one.expires_at:
-                    db.write(lambda tx, one=one: delivery_rows.settle(tx, one, "expired"))  # type: ignore[misc]
-                    continue
-                outcome = tell(plugin, one)
-                db.write(lambda tx, one=one, outcome=outcome: _keep(tx, one, outcome))  # type: ignore[misc]
-                yield outcome
 
     def _browser(self, role: Role | None) -> "TestClient":
         from starlette.testclient import TestClient  # needs httpx2
@@ -323,14 +295,6 @@ def make_config(folder: Path) -> Config:
         database=DatabaseConfig(f"sqlite:///{(folder / 'puskesmas.db').as_posix()}"),
         security=replace(SecurityConfig(), session_idle_minutes=1440, session_max_hours=168),
     )
-
-
-def _keep(tx: Tx, delivery: Delivery, outcome: Outcome) -> None:
-    if outcome.is_good:
-        delivery_rows.settle(tx, delivery, "done")
-        return
-    pause = BACKOFF_S[min(delivery.attempts, len(BACKOFF_S) - 1)]
-    delivery_rows.put_off(tx, delivery, tx.now + timedelta(seconds=pause), outcome.detail)
 
 
 @cache

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
 
+from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.access import EVERYBODY, Permission, Principal, Role, may
 from puskesmas_queue.domain.announcements import Call
 from puskesmas_queue.domain.days import service_date
@@ -134,13 +135,11 @@ class PluginContract:
         with self.opened(tmp_path) as clinic:
             data = clinic.clinic.plugin_data.get(self.name)
 
-            def twice(plugin: str, one: Delivery) -> Outcome:
-                outcome = facts.deliver(clinic.clinic, plugin, one)
+            def twice(inner: Clinic, plugin: str, one: Delivery) -> Outcome:
+                outcome = facts.deliver(inner, plugin, one)
                 assert outcome.is_good, f"{one.kind}: {outcome.detail}"
                 before = {} if data is None else data.tables()
-                again = facts.deliver(
-                    clinic.clinic, plugin, replace(one, attempts=one.attempts + 1)
-                )
+                again = facts.deliver(inner, plugin, replace(one, attempts=one.attempts + 1))
                 assert again.is_good, f"{one.kind} for the second time: {again.detail}"
                 after = {} if data is None else data.tables()
                 assert after == before, f"{one.kind} for the second time changed its tables"

@@ -8,6 +8,7 @@ the rows through the database. Woken by commits, polls as a fallback.
 import logging
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 from puskesmas_queue.clinic import Clinic
@@ -30,12 +31,23 @@ MAX_ATTEMPTS = len(BACKOFF_S) + 1
 log = logging.getLogger(__name__)
 
 
-class OutboxWorker:
-    """Delivers to one plugin."""
+Tell = Callable[[Clinic, str, Delivery], Outcome]
 
-    def __init__(self, clinic: Clinic, plugin: str) -> None:
+
+class OutboxWorker:
+    """
+    Delivers to one plugin.
+
+    Args:
+        clinic: Whose facts.
+        plugin: Who hears them.
+        tell: Tells one fact; for tests of plugins, which look closer.
+    """
+
+    def __init__(self, clinic: Clinic, plugin: str, tell: Tell = facts.deliver) -> None:
         self._clinic = clinic
         self._plugin = plugin
+        self._tell = tell
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"outbox-{plugin}", daemon=True)
@@ -60,15 +72,15 @@ class OutboxWorker:
             self._wake.clear()
             is_last = self._stop.is_set()
             try:
-                delivered = self._deliver_due()
+                delivered = bool(self.deliver_due())
                 was_failing = False
             except QueueError as error:
-                delivered = 0
+                delivered = False
                 if not was_failing:
                     log.warning("outbox of %s: %s", self._plugin, error)
                 was_failing = True
             except Exception:
-                delivered = 0
+                delivered = False
                 if not was_failing:
                     log.exception("outbox of %s", self._plugin)
                 was_failing = True
@@ -80,13 +92,15 @@ class OutboxWorker:
                 # What comes at the same time is claimed and settled together.
                 self._stop.wait(GATHER_S)
 
-    def _deliver_due(self) -> int:
+    def deliver_due(self) -> list[Outcome | None]:
+        """Deliver what is due now, a batch at most; return how each went, None if it came late."""
         if self._clinic.hooks.rest_s(self._plugin) > 0:
-            return 0
+            return []
         due = self._clinic.db.read(lambda tx: rows.next_due(tx, self._plugin))
         if due is None or due > self._clinic.clock.now():
-            return 0
+            return []
         claimed = self._clinic.db.write(lambda tx: rows.claim(tx, self._plugin, BATCH, LEASE))
+        outcomes: list[Outcome | None] = []
         told: list[tuple[Delivery, Outcome | None]] = []
         ends = time.monotonic() + SETTLE_S
         for index, delivery in enumerate(claimed):
@@ -94,18 +108,14 @@ class OutboxWorker:
             if (self._stop.is_set() or is_resting) and index:
                 self._return(claimed[index:])
                 break
-            told.append((delivery, self._tell(delivery)))
+            is_late = self._clinic.clock.now() >= delivery.expires_at
+            outcomes.append(None if is_late else self._tell(self._clinic, self._plugin, delivery))
+            told.append((delivery, outcomes[-1]))
             if time.monotonic() > ends:
                 self._settle(told)
                 told, ends = [], time.monotonic() + SETTLE_S
         self._settle(told)
-        return len(claimed)
-
-    def _tell(self, delivery: Delivery) -> Outcome | None:
-        """Tell the plugin one fact; None where it came too late."""
-        if self._clinic.clock.now() >= delivery.expires_at:
-            return None
-        return facts.deliver(self._clinic, self._plugin, delivery)
+        return outcomes
 
     def _settle(self, told: list[tuple[Delivery, Outcome | None]]) -> None:
         """Keep how facts went, all in one transaction: each would wait for the disk by itself."""

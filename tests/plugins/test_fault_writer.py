@@ -1,0 +1,118 @@
+"""Faults of plugins are stored away from the hall's transactions, together, and none is lost."""
+
+import logging
+import time
+
+import pytest
+
+from puskesmas_queue.domain.errors import StorageUnavailable
+from puskesmas_queue.plugin_host.dispatch import Fault
+from puskesmas_queue.storage import fault_writer
+from puskesmas_queue.storage.fault_writer import FaultWriter
+
+
+class Rows:
+    """A database that counts what is written, and fails when it is told."""
+
+    def __init__(self) -> None:
+        self.writes: list[int] = []
+        self.is_down = False
+        self.tries = 0
+
+    def write(self, count) -> None:
+        self.tries += 1
+        if self.is_down:
+            raise StorageUnavailable("the disk is full")
+        self.writes.append(len(count.keywords["seen"]))
+
+
+@pytest.fixture
+def rows():
+    return Rows()
+
+
+@pytest.fixture
+def writer(rows):
+    writer = FaultWriter(rows)
+    writer.start()
+    yield writer
+    writer.close()
+
+
+FAULT = Fault("guest", "choose_lane", "raised", "ValueError: broken")
+
+
+def until(condition) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_the_first_is_stored_at_once_and_later_ones_together(writer, rows):
+    """A plugin that fails at every call costs one transaction a second, not one a call."""
+    writer.put(FAULT)
+    until(lambda: rows.writes == [1])
+    for _ in range(50):
+        writer.put(FAULT)
+    time.sleep(0.1)
+    assert rows.writes == [1]
+    until(lambda: rows.writes == [1, 50])
+
+
+def test_whoever_needs_them_waits_for_all(writer, rows):
+    for expected in ([3], [3, 2]):
+        for _ in range(expected[-1]):
+            writer.put(FAULT)
+        started = time.monotonic()
+        writer.flush(10)
+        assert time.monotonic() - started < fault_writer.PAUSE_S / 2
+        assert sum(rows.writes) == sum(expected)
+
+
+def test_what_could_not_be_stored_is_stored_later(writer, rows, monkeypatch, caplog):
+    """And is told once, not once a second."""
+    monkeypatch.setattr(fault_writer, "PAUSE_S", 0.02)
+    rows.is_down = True
+    writer.put(FAULT)
+    until(lambda: rows.tries > 3)
+    with pytest.raises(TimeoutError):
+        writer.flush(0.05)
+    rows.is_down = False
+    writer.flush(10)
+    assert sum(rows.writes) == 1
+    warnings = [one for one in caplog.records if one.levelno == logging.WARNING]
+    assert [one.getMessage() for one in warnings] == [
+        "faults of plugins wait to be stored, 1 of them: the disk is full"
+    ]
+
+
+def test_the_end_stores_what_is_left(rows):
+    writer = FaultWriter(rows)
+    writer.start()
+    writer.put(FAULT)
+    until(lambda: rows.writes == [1])
+    writer.put(FAULT)
+    writer.close()
+    assert rows.writes == [1, 1]
+
+
+def test_the_end_does_not_wait_for_a_dead_disk(rows):
+    rows.is_down = True
+    writer = FaultWriter(rows)
+    writer.start()
+    writer.put(FAULT)
+    started = time.monotonic()
+    writer.close()
+    assert time.monotonic() - started < 1
+
+
+def test_a_flood_does_not_fill_the_memory(rows, monkeypatch):
+    """While the database takes nothing."""
+    monkeypatch.setattr(fault_writer, "MOST_WAITING", 10)
+    writer = FaultWriter(rows)
+    for _ in range(50):
+        writer.put(FAULT)
+    writer.start()
+    writer.close()
+    assert rows.writes == [10]
