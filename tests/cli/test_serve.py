@@ -5,13 +5,25 @@ import signal
 import socket
 import sqlite3
 import sys
+import time
 
 import httpx2 as httpx
 import pytest
 
 from puskesmas_queue.cli.serve import address, listening, raise_open_files
 from puskesmas_queue.domain.errors import SetupError
+from support.distributions import shelf_on_path
 from support.server import running
+
+LOOK = """
+import sys
+from puskesmas_queue.hookspecs import hookimpl
+
+@hookimpl
+def startup(ctx):
+    with open({path!r}, "w") as file:
+        file.write(str(sys.getswitchinterval()))
+"""
 
 
 def test_answers_and_refuses_a_second_one(run, refused, config, tmp_path):
@@ -112,6 +124,22 @@ def test_the_limit_of_open_files_never_sinks():
     limit = raise_open_files(1)
 
     assert limit is None or limit > 1
+
+
+def test_threads_give_way_early(config, tmp_path, monkeypatch):
+    """A plugin that spins holds up each step of the hall for a thousandth, not for five."""
+    seen = tmp_path / "seen"
+    with shelf_on_path(tmp_path) as shelf:
+        shelf.install("look", LOOK.format(path=str(seen)))
+        monkeypatch.setenv("PYTHONPATH", str(shelf.folder), prepend=os.pathsep)
+        with config.open("a") as file:
+            file.write('\n[plugins]\nactive = ["look"]\n')
+        with running("serve", "--config", config, "--port", 0, folder=tmp_path) as server:
+            until = time.monotonic() + 20
+            while not seen.exists() or not seen.read_text():
+                assert time.monotonic() < until, server.url
+                time.sleep(0.05)
+    assert float(seen.read_text()) == pytest.approx(0.001)
 
 
 def set_revision(folder, revision):

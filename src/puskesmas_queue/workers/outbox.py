@@ -23,7 +23,7 @@ BATCH = 20
 LEASE = timedelta(seconds=60)
 """A worker that died gives its rows back after so long."""
 POLL_S = 1.0
-GATHER_S = 0.02
+GATHER_S, LONGEST_GATHER_S = 0.02, 0.2
 SETTLE_S = 0.2
 """Facts that were told are settled at least so often, seconds."""
 BACKOFF_S = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1200, 1800)
@@ -89,8 +89,15 @@ class OutboxWorker:
             if is_last:
                 return
             if self._wake.wait(POLL_S):
-                # What comes at the same time is claimed and settled together.
-                self._stop.wait(GATHER_S)
+                self._let_the_hall_go_first()
+
+    def _let_the_hall_go_first(self) -> None:
+        """Wait until no commit comes for a moment, not for ever; what came is told together."""
+        ends = time.monotonic() + LONGEST_GATHER_S
+        while not self._stop.is_set() and time.monotonic() < ends:
+            self._wake.clear()
+            if not self._wake.wait(GATHER_S):
+                return
 
     def deliver_due(self) -> list[Outcome | None]:
         """Deliver what is due now, a batch at most; return how each went, None if it came late."""
