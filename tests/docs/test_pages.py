@@ -122,6 +122,16 @@ def test_hook_headings_are_the_exact_signatures():
     assert headings == [signature(name) for name in HOOKS]
 
 
+def test_every_hook_has_a_test_of_its_name():
+    names = {
+        name
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def test_hook_(\w+)\(", file.read_text("utf-8"), re.MULTILINE)
+    }
+
+    assert [hook for hook in HOOKS if hook not in names] == []
+
+
 def examples() -> dict[str, dict]:
     """Run every example of the page and return its names, by hook."""
     found = {}

@@ -234,7 +234,7 @@ BAD = [
 
 
 @pytest.mark.parametrize("hook", list(GOOD))
-def test_hook_register_something(open_with, hook):
+def test_what_is_good_is_taken_once(open_with, hook):
     """What is good is taken once, and the plugin is asked once."""
     asked = []
 

@@ -369,7 +369,7 @@ def test_a_day_is_closed_once(open_with):
         until(lambda: any(kind == "day_closed" for _, kind, _ in receiver.seen))
 
 
-def test_a_veto_refuses_with_its_reason(open_with):
+def test_hook_check_ticket_request(open_with):
     """The person at the kiosk reads why; a ticket that passes is given."""
 
     class OnlyGigi:

@@ -146,7 +146,7 @@ def problems(clinic, plugin_name, /, **sent: str) -> dict[str, str]:
 # The form
 
 
-def test_fields_are_made_of_the_model():
+def test_hook_register_settings():
     fields = {field.key: field for field in form_fields(Hook)}
 
     assert {key: field.kind for key, field in fields.items()} == {

@@ -184,7 +184,7 @@ def test_each_page_asks_for_what_it_declared(app, browse):
     assert wrong == []
 
 
-def test_routes_are_declared_and_never_over_the_core(app):
+def test_hook_register_routes(app):
     found = {one.path: one for one in declared_routes(app) if one.path.startswith("/x/")}
 
     assert {path: one.permission for path, one in found.items()} == {
@@ -256,7 +256,7 @@ class TestBrokenCatalogue:
         assert any(fault.detail.startswith("catalogue en: ") for fault in reported)
 
 
-def test_links_are_for_whoever_may_follow_them(browse):
+def test_hook_register_nav(browse):
     for role, is_admin in [(Role.ADMIN, True), (Role.PETUGAS_LOKET, False), (Role.KEPALA, False)]:
         text = browse(role).get("/dashboard").text
 
@@ -463,7 +463,7 @@ def called(clinic):
     return call
 
 
-def test_a_counter_has_its_panel_while_a_ticket_is_there(browse, called):
+def test_hook_register_panels(browse, called):
     browser = browse(Role.PETUGAS_LOKET)
     assert "plugin-panel" not in browser.get("/loket").text
     ticket = called(browser)

@@ -73,7 +73,7 @@ def _command(simulator: "Simulator") -> click.Command:
         with tempfile.TemporaryDirectory(prefix="puskesmas-simulator-") as folder:
             running = start(simulator, Path(folder), port)
             try:
-                click.echo(f"{simulator.name} is at {running.url}. Stop with Ctrl+C.")
+                click.echo(f"{simulator.name} runs until Ctrl+C at {running.url}")
                 stopped.wait()
             except KeyboardInterrupt:
                 click.echo()

@@ -1,0 +1,148 @@
+"""Commands and simulators that plugins bring."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+
+from puskesmas_queue.cli.config_file import with_active
+from support.distributions import shelf_on_path
+from support.server import running
+
+COMMANDS = """
+import click
+from puskesmas_queue.hookspecs import hookimpl
+
+@click.group()
+def rooms():
+    "What rooms there are."
+
+@rooms.command()
+@click.pass_obj
+def count(ctx):
+    click.echo(f"two at {ctx.clinic_name}")
+
+@hookimpl
+def register_commands(ctx):
+    return rooms
+"""
+SIMULATORS = """
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from puskesmas_queue.extensions import Simulator
+from puskesmas_queue.hookspecs import hookimpl
+
+class Answer(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *args):
+        pass
+
+def start(folder, port):
+    server = ThreadingHTTPServer(("127.0.0.1", port), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def stop():
+        server.shutdown()
+        with open({path!r}, "w") as file:
+            file.write(str(folder))
+
+    return SimpleNamespace(url=f"http://127.0.0.1:{{server.server_port}}", stop=stop)
+
+@hookimpl
+def register_simulators(ctx):
+    return [Simulator("cloud", start)]
+"""
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    with shelf_on_path(tmp_path / "shelf") as shelf:
+        shelf.folder.mkdir()
+        yield shelf
+
+
+@pytest.fixture
+def activate(config):
+    def activate(*names: str) -> None:
+        config.write_text(with_active(config.read_text(), names))
+
+    return activate
+
+
+def test_hook_register_commands(run, config, shelf, activate):
+    """The plugin's name is a command; its object is the plugin's context."""
+    shelf.install("rooms", COMMANDS)
+    activate("rooms")
+
+    answer = run("--config", config, "rooms", "count")
+
+    assert answer.exit_code == 0, answer.output
+    assert answer.stdout == "two at Puskesmas Gladak Pakem\n"
+
+
+def test_a_plugin_that_is_not_active_has_no_command(run, config, shelf):
+    shelf.install("rooms", COMMANDS)
+
+    answer = run("--config", config, "rooms", "count")
+
+    assert answer.exit_code == 2
+    assert "No such command 'rooms'" in answer.stderr
+
+
+def test_a_plugin_without_commands_says_so(run, refused, config, shelf, activate):
+    shelf.install("quiet")
+    activate("quiet")
+
+    refused(run("--config", config, "quiet"), "has no commands", "plugin doctor quiet")
+
+
+def test_a_broken_plugin_says_why(run, refused, config, shelf, activate):
+    shelf.install("rooms", "1/0")
+    activate("rooms")
+
+    refused(run("--config", config, "rooms", "count"), "cannot be used", "ZeroDivisionError")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_hook_register_simulators(run, config, shelf, activate, tmp_path, monkeypatch):
+    """A real server until it is told to stop; then it is stopped and its folder is gone."""
+    ended = tmp_path / "ended"
+    shelf.install("weather", SIMULATORS.format(path=str(ended)))
+    activate("weather")
+    monkeypatch.setenv("PYTHONPATH", str(shelf.folder), prepend=os.pathsep)
+    command = ("simulate", "--config", config, "cloud")
+
+    assert "cloud" in run("simulate", "--config", config, "--help").stdout
+    with running(*command, folder=tmp_path) as simulator:
+        assert httpx.get(simulator.url).status_code == 204
+        simulator.process.send_signal(signal.SIGTERM)
+        assert simulator.process.wait(20) == 0
+    assert not Path(ended.read_text()).exists()
+
+
+def test_a_simulator_whose_port_is_taken(
+    run, refused, config, shelf, activate, tmp_path, monkeypatch
+):
+    shelf.install("weather", SIMULATORS.format(path=str(tmp_path / "ended")))
+    activate("weather")
+    monkeypatch.setenv("PYTHONPATH", str(shelf.folder), prepend=os.pathsep)
+    with running("simulate", "--config", config, "cloud", folder=tmp_path) as simulator:
+        port = simulator.url.rpartition(":")[2]
+
+        answer = run("simulate", "--config", config, "cloud", "--port", port)
+
+    refused(answer, "simulator cloud did not start")
+
+
+def test_an_unknown_simulator(run, config):
+    answer = run("simulate", "--config", config, "cloud")
+
+    assert answer.exit_code == 2
+    assert "No such command 'cloud'" in answer.stderr
