@@ -41,6 +41,21 @@ def test_the_same_folder_goes_on(tmp_path):
         assert second.told["logins"] == logins
 
 
+def test_a_demo_that_ended_at_once_begins_again(tmp_path):
+    """A command after it has the demo's time too, and the next run does not go on from tonight."""
+    command = ("demo", "--port", 0, "--json", "--dir", tmp_path / "demo")
+    with running(*command, folder=tmp_path) as first:
+        first.kill()
+    done = run_command(
+        "settings", "set", "display.voice", "false", "--config", first.told["config"]
+    )
+    assert done.returncode == 0, done.stderr
+
+    with running(*command, folder=tmp_path) as second:
+        now = datetime.fromtimestamp(beat(f"{second.url}/live/display-main")["now"] / 1000, WIB)
+        assert now.strftime("%H:%M") in ("07:30", "07:31")
+
+
 def test_a_setting_changed_beside_it_stops_nothing(server):
     """The command has the demo's time: the clock guard sees nothing from the future."""
     moved = {"at": "2026-02-26T08:00:00"}

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -91,6 +92,7 @@ def prepare(folder: Path) -> list[dict[str, str]]:
         SetupError: The folder cannot be written, or holds something else.
     """
     from puskesmas_queue.cli.init import Wishes, configuration, make_clinic
+    from puskesmas_queue.clock import KeptClock
     from puskesmas_queue.settings import DEFAULT_DATABASE, build_config
 
     path, logins_path = folder / CONFIG_NAME, folder / LOGINS_NAME
@@ -108,6 +110,8 @@ def prepare(folder: Path) -> list[dict[str, str]]:
     password = make_clinic(config, text, wishes.preset, wishes.admin)
     logins = [{"username": STAFF[0][0], "password": password, "role": STAFF[0][1]}]
     logins += hire(config)
+    # Before anybody can run a command beside it: see KeptClock.
+    KeptClock(folder / DEMO_CLOCK_NAME).move_to(opening(config))
     with os.fdopen(os.open(logins_path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
         json.dump(logins, file)
     return logins
@@ -238,17 +242,21 @@ def start_of_day(clinic: "Clinic") -> datetime:
     """Return 07:30 of today, or where the demo's last run left off if that was later."""
     from puskesmas_queue.services.topics import line_topic
 
-    opening = datetime.combine(
-        clinic.clock.now().astimezone(clinic.timezone).date(), OPENING, clinic.timezone
-    )
+    start = opening(clinic.config)
     newest = clinic.newest_time(line_topic(""))
     if (
         newest is not None
-        and newest > opening
-        and newest.astimezone(clinic.timezone).date() == opening.date()
+        and newest > start
+        and newest.astimezone(clinic.timezone).date() == start.date()
     ):
         return newest
-    return opening
+    return start
+
+
+def opening(config: Config) -> datetime:
+    """Return 07:30 of the clinic's present day."""
+    zone = ZoneInfo(config.clinic.zone)
+    return datetime.combine(datetime.now(zone).date(), OPENING, zone)
 
 
 def play(clinic: "Clinic", clock: "ShiftedClock", speed: float) -> "ClinicDay":
