@@ -78,6 +78,7 @@ def route(
     methods: Sequence[str] = ("GET",),
     permission: Permission,
     extends: bool = True,
+    asks_neighbour: bool = False,
     threads: Threads | None = None,
 ) -> DeclaredRoute:
     """
@@ -90,12 +91,14 @@ def route(
         permission: What it asks for.
         extends: Whether a request shows that somebody is there. False for what a page asks
             for by itself, say when the line changed: that must not keep a session alive.
+        asks_neighbour: Whether it waits for something like a printer. Such handlers have threads
+            of their own: silent printers must not take those that numbers are given in.
         threads: Run everything about it in these, not in those that the core's pages share.
     """
 
     async def endpoint(request: Request) -> Response:
         form, document = await _read_body(request)
-        return await (threads or _threads(request)).run(
+        return await (threads or _threads(request, asks_neighbour)).run(
             _answer, request, form, document, handler, permission, extends
         )
 
@@ -164,12 +167,13 @@ def _declarations(routes: Iterable[BaseRoute], prefix: str) -> Iterator[Declarat
             yield Declaration(path, (), None)
 
 
-def _threads(request: Request) -> Threads:
+def _threads(request: Request, asks_neighbour: bool = False) -> Threads:
     """Choose threads: while changes wait for a disk or a lock, pages are shown all the same."""
     state = request.app.state
     if not hasattr(state, "threads"):
-        state.threads = {True: Threads(), False: Threads()}
-    threads: Threads = state.threads[request.method in ("GET", "HEAD")]
+        state.threads = {kind: Threads() for kind in ("read", "change", "neighbour")}
+    kind = "read" if request.method in ("GET", "HEAD") else "change"
+    threads: Threads = state.threads["neighbour" if asks_neighbour else kind]
     return threads
 
 

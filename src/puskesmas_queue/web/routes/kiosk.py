@@ -290,7 +290,13 @@ routes = [
     route("/kiosk/unit", unit, permission=Permission.KIOSK),
     route("/kiosk/tickets", issue, methods=("POST",), permission=Permission.KIOSK),
     route("/kiosk/ticket/{code}", ticket, permission=Permission.KIOSK),
-    route("/kiosk/ticket/{code}/print", print_slip, methods=("POST",), permission=Permission.KIOSK),
+    route(
+        "/kiosk/ticket/{code}/print",
+        print_slip,
+        methods=("POST",),
+        permission=Permission.KIOSK,
+        asks_neighbour=True,
+    ),
     route("/kiosk/emergency", emergency, methods=("POST",), permission=Permission.KIOSK),
     route("/kiosk/help", help_page, permission=Permission.KIOSK),
 ]
