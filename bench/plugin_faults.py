@@ -148,7 +148,7 @@ def main() -> int:
     wanted = harness.read_command_line(__doc__)
     sys.setswitchinterval(SWITCH_S)
     patients = wanted.size(50, 25)
-    rounds = wanted.size(4, 1) * wanted.runs
+    rounds = wanted.runs
     report = harness.Report("issue and call next with faulty plugins", "SQLite")
     turn = Turn()
     with harness.scratch() as folder:
