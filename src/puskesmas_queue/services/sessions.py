@@ -48,7 +48,7 @@ class SessionView:
 
 def hash_token(token: str) -> str:
     """Return what the database knows a session or link by."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def login(

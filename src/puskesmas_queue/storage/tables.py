@@ -348,6 +348,78 @@ plugin_settings = Table(
     comment="Secrets are encrypted (storage.crypto); their associated data binds them to their row",
 )
 
+devices = Table(
+    "devices",
+    metadata,
+    clinic_id(),
+    row_id(),
+    Column("kind", String(10), nullable=False),
+    Column("name", String(60), nullable=False),
+    Column("zone", String(20), nullable=False),
+    Column("counter", Integer),
+    Column("code_hash", String(64), comment="Of the one-time code; none once it was used"),
+    Column("code_expires_at", Instant),
+    Column("token_hash", String(64), comment="None until paired and after it was revoked"),
+    Column("created_at", Instant, nullable=False),
+    Column("created_by", Id),
+    Column("paired_at", Instant),
+    Column("seen_at", Instant),
+    Column("seen_address", String(45)),
+    Column("revoked_at", Instant),
+    PrimaryKeyConstraint("clinic_id", "id"),
+    UniqueConstraint("clinic_id", "token_hash"),
+    UniqueConstraint("clinic_id", "code_hash"),
+    CheckConstraint("kind IN ('kiosk', 'display', 'speaker', 'counter')", name="kind"),
+)
+
+token_families = Table(
+    "token_families",
+    metadata,
+    clinic_id(),
+    row_id(),
+    Column("user_id", Id, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+    Column("revoked_why", String(40)),
+    Column("ip_address", String(45)),
+    Column("user_agent", Text),
+    PrimaryKeyConstraint("clinic_id", "id"),
+    ForeignKeyConstraint(["clinic_id", "user_id"], ["users.clinic_id", "users.id"]),
+    comment="A login of a program: what its refresh tokens have in common",
+)
+Index("ix_token_families_user", token_families.c.clinic_id, token_families.c.user_id)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    clinic_id(),
+    Column("token_hash", String(64), nullable=False),
+    Column("family_id", Id, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("used_at", Instant),
+    PrimaryKeyConstraint("clinic_id", "token_hash"),
+    ForeignKeyConstraint(
+        ["clinic_id", "family_id"], ["token_families.clinic_id", "token_families.id"]
+    ),
+    comment="Each is good once; one that comes again ends its family",
+)
+Index("ix_refresh_tokens_family", refresh_tokens.c.clinic_id, refresh_tokens.c.family_id)
+
+api_answers = Table(
+    "api_answers",
+    metadata,
+    clinic_id(),
+    Column("holder", String(80), nullable=False),
+    Column("key", String(80), nullable=False),
+    Column("request_hash", String(64), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("answer", Text, nullable=False, comment="Encrypted: see storage.crypto"),
+    Column("created_at", Instant, nullable=False),
+    PrimaryKeyConstraint("clinic_id", "holder", "key"),
+    comment="What a program was answered, for 24 h: the same key has the same answer",
+)
+
 topic_versions = Table(
     "topic_versions",
     metadata,

@@ -1,0 +1,120 @@
+"""Pairing machines: a code is good once and for a while, a token until it is revoked."""
+
+from datetime import timedelta
+
+import pytest
+
+from puskesmas_queue.domain.devices import CODE_LIFETIME, DeviceKind, DeviceState
+from puskesmas_queue.domain.errors import InvalidRequest, NotFound, UnknownName
+from puskesmas_queue.services import devices
+from puskesmas_queue.storage import tables
+from support.desk import KIOSK, STAFF, rows_of
+
+
+@pytest.fixture
+def kiosk(clinic):
+    return devices.add_device(clinic, DeviceKind.KIOSK, "Pintu depan", STAFF, zone="main")
+
+
+def test_a_code_gives_a_token_once(clinic, kiosk):
+    """However it is typed; the database knows neither."""
+    typed = f" {kiosk.code[:4].lower()}-{kiosk.code[4:]} "
+
+    paired = devices.pair(clinic, typed, KIOSK)
+
+    assert devices.device_of(clinic, paired.token) == paired.device
+    assert paired.device.state(clinic.clock.now()) is DeviceState.PAIRED
+    with pytest.raises(NotFound):
+        devices.pair(clinic, typed, KIOSK)
+    (row,) = rows_of(clinic, tables.devices)
+    assert kiosk.code not in str(row)
+    assert paired.token not in str(row)
+
+
+def test_a_code_is_good_for_a_quarter_of_an_hour(clinic, kiosk):
+    assert kiosk.device.state(clinic.clock.now()) is DeviceState.WAITING
+    clinic.clock.advance(CODE_LIFETIME)
+
+    with pytest.raises(NotFound):
+        devices.pair(clinic, kiosk.code, KIOSK)
+
+    assert kiosk.device.state(clinic.clock.now()) is DeviceState.LATE
+    again = devices.renew_code(clinic, kiosk.device.id, STAFF)
+    assert devices.pair(clinic, again.code, KIOSK).device.id == kiosk.device.id
+
+
+def test_another_machine_takes_its_place(clinic, kiosk):
+    """The old one goes on until the new code was used."""
+    old = devices.pair(clinic, kiosk.code, KIOSK)
+    again = devices.renew_code(clinic, kiosk.device.id, STAFF)
+    assert devices.device_of(clinic, old.token) is not None
+
+    new = devices.pair(clinic, again.code, KIOSK)
+
+    assert devices.device_of(clinic, old.token) is None
+    assert devices.device_of(clinic, new.token) is not None
+
+
+def test_a_revoked_device_is_none(clinic, kiosk):
+    """Neither its token nor a code of it is good any more."""
+    paired = devices.pair(clinic, kiosk.code, KIOSK)
+    open_code = devices.renew_code(clinic, kiosk.device.id, STAFF)
+    before = clinic.versions[devices.DEVICES_TOPIC]
+
+    devices.revoke_device(clinic, kiosk.device.id, STAFF)
+
+    assert devices.device_of(clinic, paired.token) is None
+    assert clinic.versions[devices.DEVICES_TOPIC] == before + 1
+    with pytest.raises(NotFound):
+        devices.pair(clinic, open_code.code, KIOSK)
+    with pytest.raises(NotFound):
+        devices.renew_code(clinic, kiosk.device.id, STAFF)
+    with pytest.raises(NotFound):
+        devices.revoke_device(clinic, kiosk.device.id, STAFF)
+    (listed,) = devices.all_devices(clinic)
+    assert listed.state(clinic.clock.now()) is DeviceState.REVOKED
+
+
+def test_it_is_seen_to_the_minute(clinic, kiosk):
+    """A kiosk that asks every second costs one write a minute."""
+    token = devices.pair(clinic, kiosk.code, KIOSK).token
+    paired_at = clinic.clock.now()
+    for passed_s in (1, 30, 61, 62):
+        clinic.clock.advance(timedelta(seconds=passed_s) - (clinic.clock.now() - paired_at))
+        device = devices.device_of(clinic, token)
+        assert device is not None
+        devices.saw_device(clinic, device, "192.168.1.31")
+    device = devices.device_of(clinic, token)
+    assert device is not None
+    assert timedelta(seconds=60) <= device.seen_at - paired_at < timedelta(seconds=62)
+    assert device.seen_address == "192.168.1.31"
+
+
+def test_a_counter_device_has_its_counter_and_hall(clinic):
+    made = devices.add_device(clinic, DeviceKind.COUNTER, "Loket 2", STAFF, zone="", counter=2)
+
+    assert (made.device.counter, made.device.zone) == (2, "main")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "zone", "counter", "error"),
+    [
+        (DeviceKind.KIOSK, " ", "main", None, InvalidRequest),
+        (DeviceKind.KIOSK, "x" * 61, "main", None, InvalidRequest),
+        (DeviceKind.KIOSK, "a\x00b", "main", None, InvalidRequest),
+        (DeviceKind.KIOSK, "Kiosk", "nowhere", None, UnknownName),
+        (DeviceKind.DISPLAY, "TV", "main", 1, InvalidRequest),
+        (DeviceKind.COUNTER, "Loket", "main", None, InvalidRequest),
+        (DeviceKind.COUNTER, "Loket", "main", 99, NotFound),
+    ],
+)
+def test_what_cannot_be_made(clinic, kind, name, zone, counter, error):
+    with pytest.raises(error):
+        devices.add_device(clinic, kind, name, STAFF, zone=zone, counter=counter)
+    assert devices.all_devices(clinic) == ()
+
+
+@pytest.mark.parametrize("typed", ["", "AAAA", "x" * 5000, "\ud800", "kiosk-1"])
+def test_what_is_no_code(clinic, kiosk, typed):
+    with pytest.raises(NotFound):
+        devices.pair(clinic, typed, KIOSK)
