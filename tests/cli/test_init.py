@@ -9,6 +9,7 @@ import pytest
 
 from puskesmas_queue.clinic import open_clinic
 from puskesmas_queue.services.accounts import list_users
+from puskesmas_queue.services.counters import all_counters
 from puskesmas_queue.settings import load_config
 from puskesmas_queue.storage.crypto import make_key_file
 
@@ -34,6 +35,17 @@ def test_makes_a_clinic_that_opens(run, tmp_path):
     clinic = open_clinic(config)
     try:
         assert [user.username for user in list_users(clinic)] == ["admin"]
+    finally:
+        clinic.close()
+
+
+@pytest.mark.parametrize(("wish", "counters"), [((), 2), (("--counters", 5), 5)])
+def test_as_many_counters_as_wished(run, tmp_path, wish, counters):
+    told = json.loads(run("init", "--json", *wish).stdout)
+
+    clinic = open_clinic(load_config(told["config"]))
+    try:
+        assert [counter.number for counter in all_counters(clinic)] == [*range(1, counters + 1)]
     finally:
         clinic.close()
 

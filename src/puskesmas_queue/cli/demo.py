@@ -53,6 +53,13 @@ PAGES = {
     help="Where the clinic lives; else a new scratch folder. One that is there goes on.",
 )
 @json_option
+@click.option(
+    "--counters",
+    type=click.IntRange(1, 20),
+    default=2,
+    show_default=True,
+    help="How many counters (loket) a new demo has.",
+)
 @click.option("--day", "plays_day", is_flag=True, help="Play a clinic's day: people come and go.")
 @click.option(
     "--speed",
@@ -61,12 +68,14 @@ PAGES = {
     show_default=True,
     help="With --day: clinic seconds per second.",
 )
-def demo(port: int, folder: Path | None, as_json: bool, plays_day: bool, speed: float) -> None:
-    """Run a clinic to try everything out: five units, two counters, logins."""
+def demo(
+    port: int, folder: Path | None, as_json: bool, counters: int, plays_day: bool, speed: float
+) -> None:
+    """Run a clinic to try everything out: five units, counters, logins."""
     from puskesmas_queue.cli.serve import address, listening, only_server
 
     folder = (folder or Path(tempfile.mkdtemp(prefix="puskesmas-demo-"))).absolute()
-    logins = prepare(folder)
+    logins = prepare(folder, counters)
     config = load_config(folder / CONFIG_NAME, {})
     with only_server(config), listening(config.server.host, port) as listener:
         url = address(listener)
@@ -81,7 +90,7 @@ def demo(port: int, folder: Path | None, as_json: bool, plays_day: bool, speed: 
             run(config, listener, logins, simulators, plays_day, speed)
 
 
-def prepare(folder: Path) -> list[dict[str, str]]:
+def prepare(folder: Path, counters: int) -> list[dict[str, str]]:
     """
     Make the demo's clinic, or find the one that is there.
 
@@ -107,7 +116,7 @@ def prepare(folder: Path) -> list[dict[str, str]]:
     wishes = Wishes("klasik", DEMO_NAME, "Asia/Jakarta", STAFF[0][0], DEFAULT_DATABASE)
     text = configuration(wishes)
     config = build_config(path, tomllib.loads(text), {})
-    password = make_clinic(config, text, wishes.preset, wishes.admin)
+    password = make_clinic(config, text, wishes.preset, wishes.admin, counters=counters)
     logins = [{"username": STAFF[0][0], "password": password, "role": STAFF[0][1]}]
     logins += hire(config)
     # Before anybody can run a command beside it: see KeptClock.

@@ -81,6 +81,13 @@ class Wishes:
     help="First units: five poli A-E, or the clusters of ILP (PMK 19/2024).",
 )
 @click.option("--name", default="Puskesmas", show_default=True, help="The clinic's name.")
+@click.option(
+    "--counters",
+    type=click.IntRange(1, 20),
+    default=2,
+    show_default=True,
+    help="How many counters (loket) there are.",
+)
 @click.option("--zone", type=click.Choice(list(ZONES)), default="Asia/Jakarta", show_default=True)
 @click.option("--admin", default="admin", show_default=True, help="Username of the first account.")
 @click.option(
@@ -95,6 +102,7 @@ def init(
     folder: Path | None,
     preset: str,
     name: str,
+    counters: int,
     zone: str,
     admin: str,
     database: str,
@@ -106,7 +114,7 @@ def init(
     path = find_config(given_config()) if folder is None else (folder / CONFIG_NAME).absolute()
     text = configuration(Wishes(preset, name, zone, admin, database))
     config = build_config(path, tomllib.loads(text), os.environ)
-    password = make_clinic(config, text, preset, admin)
+    password = make_clinic(config, text, preset, admin, counters=counters)
     if as_json:
         print_json({"config": str(path), "username": admin, "password": password})
         return
@@ -117,7 +125,13 @@ def init(
 
 
 def make_clinic(
-    config: Config, text: str, preset: str, admin: str, clock: "SystemClock | None" = None
+    config: Config,
+    text: str,
+    preset: str,
+    admin: str,
+    clock: "SystemClock | None" = None,
+    *,
+    counters: int = 2,
 ) -> str:
     """
     Make everything aside first, then put it in place; a failure leaves nothing behind.
@@ -128,6 +142,7 @@ def make_clinic(
         preset: Which units to begin with.
         admin: Username of the first account.
         clock: Another clock than the machine's, for the demo.
+        counters: How many there are.
 
     Returns:
         The first account's password.
@@ -155,7 +170,7 @@ def make_clinic(
                 staged = replace(
                     staged, database=DatabaseConfig(f"sqlite:///{(aside / file.name).as_posix()}")
                 )
-            password = furnish(staged, preset, admin, clock)
+            password = furnish(staged, preset, admin, clock, counters)
             with ExitStack() as unpublish:
                 _make_folder(config.folder, unpublish)
                 if file is not None:
@@ -174,7 +189,9 @@ def make_clinic(
     return password
 
 
-def furnish(config: Config, preset: str, admin: str, clock: "SystemClock | None" = None) -> str:
+def furnish(
+    config: Config, preset: str, admin: str, clock: "SystemClock | None", counters: int
+) -> str:
     """Make the schema, the units and the first account; return its password."""
     from puskesmas_queue.clinic import open_clinic
     from puskesmas_queue.services.accounts import add_user, check_username
@@ -186,7 +203,7 @@ def furnish(config: Config, preset: str, admin: str, clock: "SystemClock | None"
     migrate.upgrade(config.database.url)
     clinic = open_clinic(config, clock)
     try:
-        apply_preset(clinic, preset)
+        apply_preset(clinic, preset, counters)
         return add_user(clinic, admin, command_actor())
     finally:
         clinic.close()

@@ -39,8 +39,9 @@ RESERVED = frozenset(
     | {"audit", "backup", "demo", "device", "doctor", "import", "init", "keys", "plugin", "serve"}
     | {"settings", "simulate", "tls", "user"}
     # Tables, and what stands before an underscore in the name of one.
-    | {"announcements", "counters", "day", "deliveries", "events", "hook", "idempotency", "lines"}
-    | {"login", "password", "sessions", "speakers", "tickets", "topic", "units", "users", "zones"}
+    | {"announcements", "api", "counters", "day", "deliveries", "devices", "events", "hook"}
+    | {"idempotency", "lines", "login", "password", "refresh", "sessions", "speakers", "tickets"}
+    | {"token", "topic", "units", "users", "zones"}
     | {"core", "puskesmas", "puskesmas_queue"}
 )
 """Names under which a plugin's settings, commands or tables would stand over the core's."""

@@ -8,7 +8,7 @@ from puskesmas_queue.storage import units as rows
 from puskesmas_queue.storage.transaction import Tx
 from puskesmas_queue.storage.units import Unit, Zone
 
-COUNTERS = (1, 2)
+COUNTERS = 2
 
 
 def _unit(
@@ -74,9 +74,9 @@ PRESETS: Mapping[str, Sequence[Unit]] = {
 """Presets by name: five classic units A to E, or the clusters of PMK 19/2024."""
 
 
-def apply_preset(clinic: Clinic, name: str) -> None:
+def apply_preset(clinic: Clinic, name: str, counters: int = COUNTERS) -> None:
     """
-    Furnish a new clinic with one zone, counters 1 and 2, and units.
+    Furnish a new clinic with one zone, its units and counters 1 to `counters`.
 
     Raises:
         UnknownName: There is no such preset.
@@ -88,7 +88,7 @@ def apply_preset(clinic: Clinic, name: str) -> None:
     def run(tx: Tx) -> None:
         if rows.is_furnished(tx):
             raise SetupError("the clinic has units already")
-        rows.furnish(tx, Zone("main", "Ruang tunggu"), PRESETS[name], COUNTERS)
+        rows.furnish(tx, Zone("main", "Ruang tunggu"), PRESETS[name], range(1, counters + 1))
         tx.touch(SETTINGS_TOPIC)
 
     clinic.db.write(run)
