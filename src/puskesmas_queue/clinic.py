@@ -269,7 +269,7 @@ class Clinic:
         return tuple(name for name in self.plugins.names if self.plugins.listens(name, kind))
 
     def _context(self, now: datetime) -> Context:
-        return Context(self.id, self.name, self.settings, now)
+        return Context(self.id, self.name, self.settings, now, self.timezone)
 
 
 def open_clinic(

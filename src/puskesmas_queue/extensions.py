@@ -6,7 +6,7 @@ Shapes only; `hookspecs` says which hook takes which.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -60,7 +60,8 @@ class Context:
     """
     What every hook may look at beside its arguments.
 
-    `now` is the clinic's clock, aware, in UTC. `config` is the plugin's own settings, an instance
+    `now` is the clinic's clock, aware, in UTC; `local_now` the same in the clinic's zone, which
+    need not be that of the computer. `config` is the plugin's own settings, an instance
     of the model that its `register_settings` gave; None where it has none or cannot have them.
     `data` are its own tables; None in decisions and vetoes, which do no I/O, and where it brings
     no migrations.
@@ -70,8 +71,14 @@ class Context:
     clinic_name: str
     settings: SettingsReader
     now: datetime
+    zone: tzinfo
     config: Any = None
     data: PluginData | None = None
+
+    @property
+    def local_now(self) -> datetime:
+        """What the clinic's clocks show, aware, in the clinic's zone."""
+        return self.now.astimezone(self.zone)
 
 
 # Pages

@@ -87,6 +87,7 @@ def test_list_shows_every_plugin_with_its_reason(run, config, shelf, activate):
         "version": "1.2",
         "state": "active",
         "reason": None,
+        "is_switched_off": False,
     }
     lines = run("plugin", "list", "--config", config).stdout.splitlines()
     assert [line.split()[:2] for line in lines] == [
@@ -95,7 +96,7 @@ def test_list_shows_every_plugin_with_its_reason(run, config, shelf, activate):
         ["good", "active"],
         ["spare", "available"],
     ]
-    assert lines[0].endswith("import raised ZeroDivisionError: division by zero")
+    assert "import raised ZeroDivisionError: division by zero" in lines[0]
 
 
 def test_list_without_any(run, config, shelf):
@@ -269,8 +270,7 @@ def test_enable_lets_it_decide_again(run, config, shelf, switch_off):
     opened = open_clinic(load_config(config))
     try:
         assert opened.hooks.switched_off == set()
-        (fault,) = opened.db.read(faults.load)
-        assert (fault.count, fault.is_switched_off) == (1, False)
+        assert opened.db.read(faults.load) == []
         audited = [row for row in rows_of(opened, tables.audit) if row.action == "switch_on_plugin"]
         assert [row.record_id for row in audited] == ["good"]
     finally:
@@ -335,7 +335,10 @@ def test_doctor_of_one_whose_decisions_are_switched_off(run, config, shelf, acti
     answer = run("plugin", "doctor", "--config", config)
 
     assert answer.exit_code == 1
-    assert "estimate_wait overran once: no answer; its decisions are switched off" in answer.stdout
+    (line,) = [line for line in answer.stdout.splitlines() if "estimate_wait overran" in line]
+    assert re.search(r"once, last [0-9-]{10} [0-9:]{5}: no answer; its decisions are sw", line)
+    assert "plugin enable good" in answer.stdout
+    assert "switched off" in run("plugin", "list", "--config", config).stdout
     told = json.loads(run("plugin", "doctor", "--config", config, "--json").stdout)
     (fault,) = told["plugins"][0]["faults"]
     assert (fault["hook"], fault["kind"], fault["count"]) == ("estimate_wait", "overran", 1)
@@ -384,7 +387,8 @@ def test_the_doctor_of_the_clinic_names_disabled_plugins(run, config, shelf, act
     assert found == {
         "plugin broken": (
             "wrong",
-            "disabled: import raised ZeroDivisionError: division by zero",
+            "disabled: import raised ZeroDivisionError: division by zero "
+            "(puskesmas_queue_broken.py:2)",
         ),
         "plugin gone": ("wrong", "missing: it is not installed"),
         "plugin good": ("ok", "puskesmas-queue-good 1.0 is active"),

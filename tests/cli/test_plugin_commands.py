@@ -96,6 +96,18 @@ def test_a_plugin_that_is_not_active_has_no_command(run, config, shelf):
     assert "No such command 'rooms'" in answer.stderr
 
 
+def test_without_a_clinic_it_says_where_to_name_it(run, config, shelf, activate):
+    """`--config` behind the name comes too late: nobody knows yet which plugins are active."""
+    shelf.install("rooms", COMMANDS)
+    activate("rooms")
+
+    answer = run("rooms", "count", "--config", config)
+
+    assert answer.exit_code == 2
+    assert "puskesmas-queue --config FILE rooms" in answer.stderr
+    assert "FILE" not in run("--config", config, "romms").stderr
+
+
 def test_a_plugin_without_commands_says_so(run, refused, config, shelf, activate):
     shelf.install("quiet")
     activate("quiet")

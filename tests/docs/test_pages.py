@@ -7,6 +7,7 @@ from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from zoneinfo import ZoneInfo
 
 import pytest
 from click import Group
@@ -18,6 +19,7 @@ from puskesmas_queue.domain.announcements import Announcement, Call
 from puskesmas_queue.domain.events import TICKET_FACTS, Fact
 from puskesmas_queue.domain.line import Head, LaneChoice, LineHeads, Ratio, RatioState
 from puskesmas_queue.domain.tickets import Lane, TicketRequest
+from puskesmas_queue.extensions import Context
 from puskesmas_queue.hookspecs import (
     DecisionHooks,
     FactHooks,
@@ -181,7 +183,10 @@ def test_examples_hear_a_fact_twice_and_keep_it_once(kind):
 
 def test_example_of_a_veto_objects_or_not():
     check = examples()["check_ticket_request"]["check_ticket_request"]
-    wednesday = SimpleNamespace(now=datetime(2026, 2, 25, 5, tzinfo=UTC))
+    # Four in the evening of Tuesday in UTC is Wednesday morning in Jayapura.
+    zone = ZoneInfo("Asia/Jayapura")
+    now = datetime(2026, 2, 24, 16, tzinfo=UTC)
+    wednesday = Context("uji", "Puskesmas Uji", SimpleNamespace(), now, zone)
     assert check(request=TicketRequest("umum", Lane.GENERAL), ctx=wednesday) is None
     assert check(request=TicketRequest("gigi", Lane.PRIORITY), ctx=wednesday) is None
     assert check(request=TicketRequest("gigi", Lane.GENERAL), ctx=wednesday)

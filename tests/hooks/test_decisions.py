@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from puskesmas_queue.clinic import open_clinic
 from puskesmas_queue.domain.announcements import Announcement
 from puskesmas_queue.domain.errors import SetupError
 from puskesmas_queue.domain.line import LaneChoice, LineHeads, Ratio, RatioState
-from puskesmas_queue.domain.tickets import Lane
+from puskesmas_queue.domain.tickets import Lane, TicketRequest
 from puskesmas_queue.extensions import Context
 from puskesmas_queue.hookspecs import hookimpl
 from puskesmas_queue.plugin_host.manager import make_manager
@@ -148,7 +149,10 @@ def test_plugin_that_raises(open_with, caplog, name):
 
     fault = check_default(clinic, caplog, name, "raised")
 
-    assert "ValueError: broken" in fault.detail
+    line = answer.__code__.co_firstlineno + 1
+    assert fault.detail == f"ValueError: broken (test_decisions.py:{line})"
+    (logged,) = lines_about(caplog, "guest")
+    assert logged.getMessage().endswith(f'\n  File "{__file__}", line {line}, in answer')
     assert fault.count >= 4
     assert not fault.is_switched_off
     assert clinic.hooks.switched_off == set()
@@ -542,6 +546,41 @@ def test_unknown_hooks_and_arguments_are_refused():
     for plugin in (Misspelt(), hook("choose_lane", lambda heads, queue: None)):
         with pytest.raises(SetupError, match="guest"):
             make_manager((), [("guest", plugin)])
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda head: None, 'hook choose_lane: unknown argument "head"; did you mean "heads"?'),
+        (lambda x: None, 'hook choose_lane: unknown argument "x"; it has heads, ctx'),
+    ],
+)
+def test_a_misspelt_argument_is_named(function, said):
+    with pytest.raises(SetupError) as refused:
+        make_manager((), [("guest", hook("choose_lane", function))])
+
+    assert str(refused.value) == f"plugin guest: {said}"
+
+
+def test_the_clinics_zone_is_not_the_computers(sqlite_url, clock, tmp_path, monkeypatch):
+    """Its day and its clock are those of the wall in the hall."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    seen: list[Any] = []
+    try:
+        config = make_config(sqlite_url, tmp_path, zone="Asia/Jayapura")
+        guest = hook("check_ticket_request", lambda request, ctx: seen.append(ctx))
+        clinic = make_clinic(config, clock, plugins=[("guest", guest)])
+        try:
+            clinic.hooks.objections(TicketRequest("umum", Lane.GENERAL), clinic.clock.now())
+        finally:
+            clinic.close()
+        (ctx,) = seen
+        assert ctx.local_now == ctx.now
+        assert f"{ctx.local_now:%Y-%m-%d %H:%M %Z}" == "2026-02-26 09:30 WIT"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_one_name_twice_is_refused():

@@ -2,12 +2,13 @@
 
 import logging
 import time
+from datetime import timedelta
 
 import pytest
 
 from puskesmas_queue.domain.errors import StorageUnavailable
 from puskesmas_queue.plugin_host.dispatch import Fault
-from puskesmas_queue.storage import fault_writer
+from puskesmas_queue.storage import fault_writer, faults
 from puskesmas_queue.storage.fault_writer import FaultWriter
 
 
@@ -40,6 +41,7 @@ def writer(rows):
 
 
 FAULT = Fault("guest", "choose_lane", "raised", "ValueError: broken")
+LATE = Fault("guest", "choose_lane", "overran", "no answer within 100 ms")
 
 
 def until(condition) -> None:
@@ -116,3 +118,20 @@ def test_a_flood_does_not_fill_the_memory(rows, monkeypatch):
     writer.start()
     writer.close()
     assert rows.writes == [10]
+
+
+def test_each_kind_is_counted_by_itself(clinic, clock):
+    """Twelve that raised and one that ran out of time are not thirteen that did."""
+    began = clock.now()
+    clinic.db.write(lambda tx: faults.count(tx, [FAULT] * 12))
+    clock.advance(timedelta(minutes=1))
+    clinic.db.write(lambda tx: faults.count(tx, [FAULT]))
+    (row,) = clinic.db.read(faults.load)
+    assert (row.kind, row.count) == ("raised", 13)
+    assert row.last_at - row.first_at >= timedelta(minutes=1)
+
+    clinic.db.write(lambda tx: faults.count(tx, [FAULT, LATE, FAULT, LATE]))
+
+    (row,) = clinic.db.read(faults.load)
+    assert (row.kind, row.count) == ("overran", 2)
+    assert row.first_at - began >= timedelta(minutes=1)

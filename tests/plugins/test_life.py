@@ -17,6 +17,7 @@ from puskesmas_queue.api import (
     Panel,
     Permission,
     PluginRoute,
+    Printer,
     Simulator,
     TextAnswer,
     TicketRequest,
@@ -144,7 +145,8 @@ def test_a_start_that_raises_is_named_and_facts_come(open_with):
     with living(clinic):
         issue(clinic)
         until(lambda: seen == ["A-001"])
-    assert fault_lines(clinic) == ["diary startup raised: OSError: no cable"]
+    (line,) = fault_lines(clinic)
+    assert line.startswith("diary startup raised: OSError: no cable (test_life.py:")
 
 
 # Health
@@ -163,11 +165,10 @@ def test_hook_register_health_checks(open_with):
     ]
     clinic = open_with(printer=bringing(register_health_checks=lambda ctx: checks))
     found = {one.name: one.health for one in health.plugin_health(clinic, "printer")}
-    assert found == {
-        "paper": Health("note", "little left at Puskesmas Uji"),
-        "cable": Health("wrong", "ValueError: broken"),
-        "mood": Health("wrong", "answered 'fine'"),
-    }
+    assert found["paper"] == Health("note", "little left at Puskesmas Uji")
+    assert found["cable"].state == "wrong"
+    assert found["cable"].text.startswith("ValueError: broken (test_life.py:")
+    assert found["mood"] == Health("wrong", "answered 'fine'")
     assert len(fault_lines(clinic, 2)) == 2
 
 
@@ -349,3 +350,18 @@ def test_an_answer_at_the_very_deadline_leaves_no_thread_behind():
             guard.end()
         late.append(guard)
     until(lambda: not any(guard.is_running for guard in late))
+
+
+# What it brings
+
+
+def test_everything_it_brings_is_known_from_the_start(open_with):
+    """A printer with a bad name is a fault in the morning, not when the first slip is due."""
+    clinic = open_with(
+        desk=bringing(register_printers=lambda ctx: [Printer("Bad Name", lambda slip, ctx: None)])
+    )
+
+    with living(clinic):
+        (line,) = fault_lines(clinic)
+
+    assert line.startswith("desk register_printers nonsense: Bad Name: its name must be")

@@ -203,11 +203,8 @@ def health(opened: "Clinic") -> Iterator[Finding]:
 
 def plugins(opened: "Clinic") -> Iterator[Finding]:
     """Name every plugin and hook that failed."""
-    from puskesmas_queue.services.doctoring import plugin_faults
+    from puskesmas_queue.services.doctoring import fault_line, plugin_faults
 
     for row in plugin_faults(opened):
-        times = "once" if row.count == 1 else f"{row.count} times"
-        last = row.last_at.astimezone(opened.timezone).strftime("%Y-%m-%d %H:%M")
-        off = "; its decisions are switched off" if row.is_switched_off else ""
-        text = f"{row.hook} {row.kind} {times}, last {last}: {row.detail}{off}"
-        yield Finding(f"plugin {row.plugin}", "wrong" if off else "note", text)
+        line = fault_line(row, opened.timezone)
+        yield Finding(f"plugin {row.plugin}", "wrong" if row.is_switched_off else "note", line)

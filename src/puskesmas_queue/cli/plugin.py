@@ -5,6 +5,7 @@ from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -52,13 +53,26 @@ def quietly_loaded(active: "Sequence[str]") -> "PluginSet":
 def list_(as_json: bool) -> None:
     """List every installed plugin, and every one that should be."""
     statuses = quietly_loaded(read_config().plugins.active).statuses
+    off = _switched_off()
     if as_json:
-        print_json([asdict(status) for status in statuses])
+        print_json([{**asdict(one), "is_switched_off": one.name in off} for one in statuses])
         return
     if not statuses:
         click.echo("no plugin is installed")
     for status in statuses:
-        click.echo(_row(status))
+        note = "  its decisions are switched off" if status.name in off else ""
+        click.echo(_row(status) + note)
+
+
+def _switched_off() -> set[str]:
+    """Name the plugins whose decisions are not asked for; none where no database tells."""
+    from puskesmas_queue.storage import faults
+
+    try:
+        with the_clinic(with_plugins=False) as clinic:
+            return clinic.db.read(faults.switched_off)
+    except QueueError:
+        return set()
 
 
 def _row(status: "PluginStatus") -> str:
@@ -74,7 +88,7 @@ def _row(status: "PluginStatus") -> str:
 @click.argument("name")
 @config_option
 def enable(name: str) -> None:
-    """Use the installed plugin NAME; let it decide again if that was switched off."""
+    """Use the installed plugin NAME; forget its faults, let it decide again if it did not."""
     from puskesmas_queue.cli.config_file import set_active
     from puskesmas_queue.services.plugins import switch_on
 
@@ -87,10 +101,10 @@ def enable(name: str) -> None:
     if status is None or status.state != "active":
         raise SetupError(f"plugin {name} cannot be used: {status.reason if status else 'unknown'}")
     with the_clinic(with_plugins=False) as clinic:
-        was_off = switch_on(clinic, name, command_actor())
+        had_faults = switch_on(clinic, name, command_actor())
     if is_new:
         set_active(config, (*active, name))
-    if is_new or was_off:
+    if is_new or had_faults:
         again = "" if is_new else " again"
         click.echo(f"{name} {status.version} is enabled{again}: {RESTART}")
     else:
@@ -164,7 +178,8 @@ class Examined:
 @json_option
 def doctor(name: str | None, as_json: bool) -> None:
     """Examine plugins, or NAME alone; exit 1 where one is broken or switched off."""
-    active = read_config().plugins.active
+    config = read_config()
+    active = config.plugins.active
     # Who asks for a plugin by name wants to know whether it could be used.
     plugins = quietly_loaded(active if name is None else [name])
     statuses = [status for status in plugins.statuses if name in (None, status.name)]
@@ -186,7 +201,7 @@ def doctor(name: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"plugins": [one.as_json() for one in found], "database": trouble or "ok"})
     else:
-        _show(found, trouble)
+        _show(found, trouble, ZoneInfo(config.clinic.zone))
     if trouble or not all(one.is_well and (not name or one.status.reason is None) for one in found):
         raise click.exceptions.Exit(1)
 
@@ -214,7 +229,9 @@ def _recorded(name: str | None) -> Recorded:
         return [], {}, [], str(error)
 
 
-def _show(found: "Sequence[Examined]", trouble: str | None) -> None:
+def _show(found: "Sequence[Examined]", trouble: str | None, zone: ZoneInfo) -> None:
+    from puskesmas_queue.services.doctoring import fault_line
+
     if not found:
         click.echo("no plugin is installed")
     for one in found:
@@ -222,9 +239,9 @@ def _show(found: "Sequence[Examined]", trouble: str | None) -> None:
         if one.hooks:
             click.echo(f"  hooks       {', '.join(one.hooks)}")
         for row in one.faults:
-            times = "once" if row.count == 1 else f"{row.count} times"
-            off = "; its decisions are switched off" if row.is_switched_off else ""
-            click.echo(f"  fault       {row.hook} {row.kind} {times}: {row.detail}{off}")
+            click.echo(f"  fault       {fault_line(row, zone)}")
+        if one.status.state == "active" and any(row.is_switched_off for row in one.faults):
+            click.echo(f"  it decides again after: plugin enable {one.status.name}, and a restart")
         for check in one.health:
             click.echo(f"  {check.health.state:<10}  {check.name}: {check.health.text}")
         if one.deliveries:

@@ -45,12 +45,34 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(import_module(module), name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; where nobody knows the clinic, say that a plugin's needs it."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if _knows_the_clinic():
+                raise
+            hint = f"Is it a plugin's? puskesmas-queue --config FILE {args[0]}"
+            raise click.UsageError(f"{error.message} {hint}", ctx) from error
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; whatever the product refuses is one clear line."""
         try:
             return super().invoke(ctx)
         except QueueError as error:
             raise click.ClickException(" ".join(str(error).split())) from error
+
+
+def _knows_the_clinic() -> bool:
+    from puskesmas_queue.cli.context import read_config
+
+    try:
+        read_config()
+    except QueueError:
+        return False
+    return True
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

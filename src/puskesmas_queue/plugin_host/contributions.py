@@ -25,8 +25,9 @@ from puskesmas_queue.extensions import (
     Simulator,
 )
 from puskesmas_queue.plugin_host.asking import REGISTRATION_DEADLINE_S, ask_plugin
+from puskesmas_queue.plugin_host.describing import UNSTORABLE, describe
 from puskesmas_queue.plugin_host.dispatch import Fault, FaultKind
-from puskesmas_queue.plugin_host.guard import UNSTORABLE, NoAnswer, Raised, describe
+from puskesmas_queue.plugin_host.guard import NoAnswer, Raised
 from puskesmas_queue.plugin_host.registry import PluginSet
 
 DECLARABLE = frozenset(Permission) - {Permission.SESSION, Permission.DEMO}
@@ -61,9 +62,20 @@ class Contributions:
         self._plugins = plugins
         self._context = context
         self._report = report
-        self._lock = threading.Lock()
+        # One each: a plugin that hangs while it is asked keeps nobody from what another brought.
+        names = (*plugins.built_in, *plugins.names)
+        self._locks = {name: threading.Lock() for name in names}
         self._known: dict[tuple[str, str], tuple[Any, ...]] = {}
         self._silent: set[str] = set()
+
+    def ask(self, plugin: str) -> None:
+        """Ask a plugin for everything a server needs; what cannot be used is known from then on."""
+        self.nav(plugin)
+        self.panels(plugin)
+        self.health_checks(plugin)
+        self.simulators(plugin)
+        self._printers_of(plugin)
+        self._announcers_of(plugin)
 
     def routes(self, plugin: str) -> tuple[PluginRoute, ...]:
         """Return a plugin's pages, each at a place of its own."""
@@ -96,11 +108,11 @@ class Contributions:
 
     def printers(self) -> dict[str, tuple[str, Printer]]:
         """Return all printers by name, each with the plugin that brought it."""
-        return self._named("register_printers", Printer, _printer_problem)
+        return self._named("register_printers", self._printers_of)
 
     def announcers(self) -> dict[str, tuple[str, Announcer]]:
         """Return all announcers by name, each with the plugin that brought it."""
-        return self._named("register_announcers", Announcer, _announcer_problem)
+        return self._named("register_announcers", self._announcers_of)
 
     def command(self, plugin: str) -> click.Command | None:
         """Return a plugin's command."""
@@ -111,12 +123,18 @@ class Contributions:
         self._fault(plugin, hook, "nonsense", f"brought {describe(answer)}")
         return None
 
-    def _named(
-        self, hook: str, kind: type[N], problem: Callable[[Any], str | None]
-    ) -> dict[str, tuple[str, N]]:
+    def _printers_of(self, plugin: str) -> tuple[Printer, ...]:
+        hook = "register_printers"
+        return self._of(plugin, hook, Printer, _printer_problem, lambda one: one.name)
+
+    def _announcers_of(self, plugin: str) -> tuple[Announcer, ...]:
+        hook = "register_announcers"
+        return self._of(plugin, hook, Announcer, _announcer_problem, lambda one: one.name)
+
+    def _named(self, hook: str, of: Callable[[str], tuple[N, ...]]) -> dict[str, tuple[str, N]]:
         found: dict[str, tuple[str, N]] = {}
         for plugin in (*self._plugins.built_in, *self._plugins.names):
-            for one in self._of(plugin, hook, kind, problem, lambda one: one.name):
+            for one in of(plugin):
                 if found.setdefault(one.name, (plugin, one))[0] != plugin:
                     taken = f"{one.name}: {found[one.name][0]} has this name already"
                     self._fault(plugin, hook, "nonsense", taken)
@@ -130,7 +148,7 @@ class Contributions:
         problem: Callable[[Any], str | None],
         place: Callable[[C], object],
     ) -> tuple[C, ...]:
-        with self._lock:
+        with self._locks[plugin]:
             if (plugin, hook) not in self._known:
                 self._known[plugin, hook] = tuple(self._usable(plugin, hook, kind, problem, place))
             return self._known[plugin, hook]
@@ -178,7 +196,7 @@ class Contributions:
             self._fault(plugin, hook, "overran", limit)
             return None
         except Raised as error:
-            self._fault(plugin, hook, "raised", str(error))
+            self._report(Fault(plugin, hook, "raised", str(error), places=error.places))
             return None
 
     def _fault(self, plugin: str, hook: str, kind: FaultKind, detail: str) -> None:

@@ -23,7 +23,8 @@ from puskesmas_queue.domain.events import Fact
 from puskesmas_queue.domain.line import LaneChoice, LineHeads, RatioState
 from puskesmas_queue.domain.tickets import Lane, TicketRequest
 from puskesmas_queue.extensions import Context
-from puskesmas_queue.plugin_host.guard import UNSTORABLE, Guard, NoAnswer, Raised, describe
+from puskesmas_queue.plugin_host.describing import UNSTORABLE, Place, describe
+from puskesmas_queue.plugin_host.guard import Guard, NoAnswer, Raised
 from puskesmas_queue.plugin_host.manager import BUILT_IN
 
 DEADLINE_S = 0.1
@@ -45,13 +46,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One failure of one implementation; `is_switched_off` says whether it is asked again."""
+    """
+    One failure of one implementation.
+
+    Args:
+        plugin: Whose.
+        hook: Which hook, or what else of the plugin.
+        kind: What it did.
+        detail: One line about it.
+        is_switched_off: Whether it is not asked again.
+        places: Where an exception went through the plugin, innermost last.
+    """
 
     plugin: str
     hook: str
     kind: FaultKind
     detail: str
     is_switched_off: bool = False
+    places: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +137,20 @@ class Dispatcher:
             self._reported.add(key)
         if is_new:
             off = "; its decisions are switched off" if fault.is_switched_off else ""
+            steps = [
+                f'\n  File "{file}", line {line}, in {name}' for file, line, name in fault.places
+            ]
             log.error(
-                "plugin %s, hook %s %s: %s%s",
-                fault.plugin, fault.hook, fault.kind, fault.detail, off,
+                "plugin %s, hook %s %s: %s%s%s",
+                fault.plugin, fault.hook, fault.kind, fault.detail, off, "".join(steps),
             )  # fmt: skip
         self._on_fault(fault)
+
+    def switch_on(self, plugin: str) -> None:
+        """Ask for a plugin's decisions again, and log anew what goes wrong in it."""
+        self.switched_off.discard(plugin)
+        with self._lock:
+            self._reported = {key for key in self._reported if key[0] != plugin}
 
     def format_ticket_number(
         self, prefix: str, sequence: int, service_date: date, now: datetime
@@ -251,7 +272,7 @@ class Dispatcher:
             return Outcome(is_good=False, detail=detail)
         except Raised as error:
             self._resting[plugin] = guard
-            self.report(Fault(plugin, fact.kind, "raised", str(error)))
+            self.report(Fault(plugin, fact.kind, "raised", str(error), places=error.places))
             return Outcome(is_good=False, detail=str(error))
         self._resting[plugin] = guard
         self._overruns.pop(plugin, None)
@@ -297,7 +318,7 @@ class Dispatcher:
             raise PluginFailed(detail) from None
         except Raised as error:
             guard.retire()
-            self.report(Fault(plugin, name, "raised", str(error)))
+            self.report(Fault(plugin, name, "raised", str(error), places=error.places))
             raise PluginFailed(str(error)) from None
         guard.retire()
         return answer
@@ -376,7 +397,7 @@ class Dispatcher:
             return None
         except Raised as error:
             answer = None
-            self.report(Fault(plugin, hook, "raised", str(error)))
+            self.report(Fault(plugin, hook, "raised", str(error), places=error.places))
         self._guards.put(guard)
         took = time.monotonic() - started
         self.seconds[plugin, hook] = max(took, self.seconds.get((plugin, hook), 0.0))

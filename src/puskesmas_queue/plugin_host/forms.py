@@ -17,7 +17,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 
 from puskesmas_queue.domain.errors import FieldProblem
-from puskesmas_queue.plugin_host.guard import UNSTORABLE, Guard, NoAnswer, describe
+from puskesmas_queue.plugin_host.describing import UNSTORABLE, describe
+from puskesmas_queue.plugin_host.guard import Guard, NoAnswer
 
 FieldKind = Literal["text", "number", "switch", "choice", "secret"]
 Value = str | int | float | bool | None

@@ -8,19 +8,17 @@ import asyncio
 import ctypes
 import inspect
 import queue
-import re
 import threading
 import time
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
 from typing import Any
+
+from puskesmas_queue.plugin_host.describing import Place, describe_error, places
 
 AGAIN_S = (0.1, 0.5, 1, 2, 5, 10, 30, 60)
 """Pauses before a thread that did not end is told again."""
 LOOK_S = 0.2
 """How often is looked whether a thread computes too long."""
-UNSTORABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-"""Control characters, and halves of characters that no database takes."""
 
 
 class Overrun(BaseException):
@@ -32,7 +30,17 @@ class NoAnswer(Exception):
 
 
 class Raised(Exception):
-    """The implementation raised; `str()` describes what."""
+    """
+    The implementation raised; `str()` describes what.
+
+    Args:
+        detail: The description.
+        places: Where it went through foreign code.
+    """
+
+    def __init__(self, detail: str, places: tuple[Place, ...]) -> None:
+        super().__init__(detail)
+        self.places = places
 
 
 class Guard:
@@ -40,7 +48,7 @@ class Guard:
 
     def __init__(self) -> None:
         self._tasks: queue.SimpleQueue[Callable[[], Any]] = queue.SimpleQueue()
-        self._answers: queue.SimpleQueue[tuple[Any, str | None]] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[tuple[Any, Raised | None]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="hook-guard", daemon=True)
         self._thread.start()
 
@@ -52,7 +60,7 @@ class Guard:
             # Wherever it comes, even just after an answer: this thread is of no more use.
             return
 
-    def _answer(self, task: Callable[[], Any]) -> tuple[Any, str | None]:
+    def _answer(self, task: Callable[[], Any]) -> tuple[Any, Raised | None]:
         try:
             result = task()
             if inspect.iscoroutine(result):
@@ -61,7 +69,7 @@ class Guard:
             raise
         except BaseException as error:
             # Its text is foreign code too: it is made here, under the same deadline.
-            return None, describe_error(error)
+            return None, Raised(describe_error(error), places(error.__traceback__))
         return result, None
 
     def call(self, task: Callable[[], Any], deadline_s: float, busy_s: float | None = None) -> Any:
@@ -80,10 +88,10 @@ class Guard:
         self._tasks.put(task)
         answer, raised = self._wait(deadline_s, busy_s)
         if raised is not None:
-            raise Raised(raised)
+            raise raised
         return answer
 
-    def _wait(self, deadline_s: float, busy_s: float | None) -> tuple[Any, str | None]:
+    def _wait(self, deadline_s: float, busy_s: float | None) -> tuple[Any, Raised | None]:
         ends, began_s = time.monotonic() + deadline_s, self._computed_s()
         while True:
             left_s = ends - time.monotonic()
@@ -140,20 +148,3 @@ class Guard:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(self._thread.ident), ctypes.py_object(Overrun)
             )
-
-
-def describe(answer: object) -> str:
-    """Show an answer; that of a foreign class by its name only, since its repr is foreign code."""
-    if type(answer) in (str, int, float, bool, bytes, date, datetime, timedelta):
-        return repr(answer)[:200]
-    return f"a {type(answer).__name__}"
-
-
-def describe_error(error: BaseException) -> str:
-    """Show an exception of a plugin in one line that can be logged and stored."""
-    name = type(error).__name__
-    try:
-        text = str(error)
-    except Exception:
-        return f"{name} without a text"
-    return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", f"{name}: {text}"[:500])

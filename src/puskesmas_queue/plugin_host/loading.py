@@ -23,7 +23,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from puskesmas_queue import __version__
-from puskesmas_queue.plugin_host.guard import UNSTORABLE, Guard, NoAnswer, Raised
+from puskesmas_queue.plugin_host.describing import UNSTORABLE
+from puskesmas_queue.plugin_host.guard import Guard, NoAnswer, Raised
 from puskesmas_queue.plugin_host.manager import implemented, make_manager, register
 
 GROUP = "puskesmas_queue.plugins"

@@ -16,7 +16,7 @@ from puskesmas_queue.hookspecs import (
     RegistrationHooks,
     VetoHooks,
 )
-from puskesmas_queue.plugin_host.guard import describe_error
+from puskesmas_queue.plugin_host.describing import describe_error
 
 BUILT_IN = "default-"
 """Names of built-in plugins begin with this; they are called without a guard."""
@@ -67,7 +67,7 @@ def register(manager: pluggy.PluginManager, name: str, plugin: object) -> str | 
         if reason is None:
             manager.check_pending()
     except pluggy.PluginValidationError as error:
-        reason = _explain(str(error).strip())
+        reason = _explain(manager, str(error).strip())
     except (ValueError, TypeError) as error:
         reason = f"registration raised {describe_error(error)}"
     if reason is not None and manager.has_plugin(name):
@@ -102,9 +102,17 @@ def _fault(manager: pluggy.PluginManager, plugin: object) -> str | None:
     return None
 
 
-def _explain(text: str) -> str:
+def _explain(manager: pluggy.PluginManager, text: str) -> str:
     """Say in one line what pluggy says in several."""
-    hook = re.search(r"for hook '(\w+)'", text)
-    if hook is None:
+    found = re.search(r"for hook '(\w+)'", text)
+    if found is None:
         return " ".join(text.split())
-    return f"hook {hook[1]}: {text.splitlines()[-1].strip()}"
+    name, last = found[1], text.splitlines()[-1].strip()
+    caller: pluggy.HookCaller = getattr(manager.hook, name)
+    strange = re.search(r"\{'(\w+)'.*\} are declared in the hookimpl", last)
+    if strange is None or caller.spec is None:
+        return f"hook {name}: {last}"
+    nearest = get_close_matches(strange[1], caller.spec.argnames, n=1)
+    known = ", ".join(caller.spec.argnames)
+    hint = f'did you mean "{nearest[0]}"?' if nearest else f"it has {known}"
+    return f'hook {name}: unknown argument "{strange[1]}"; {hint}'

@@ -5,8 +5,8 @@ from functools import partial
 
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.extensions import Health, HealthCheck
+from puskesmas_queue.plugin_host.describing import UNSTORABLE, describe
 from puskesmas_queue.plugin_host.dispatch import Fault, PluginFailed
-from puskesmas_queue.plugin_host.guard import UNSTORABLE, describe
 
 CHECK_DEADLINE_S = 5.0
 LONGEST_TEXT = 300

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from pydantic import BaseModel
 
@@ -13,6 +14,7 @@ from puskesmas_queue.domain.errors import (
     InvalidForm,
     NotFound,
     SetupError,
+    UnknownName,
 )
 from puskesmas_queue.plugin_host.forms import (
     CLEAR,
@@ -32,15 +34,20 @@ from puskesmas_queue.storage.transaction import Tx
 __all__ = [
     "CLEAR",
     "FieldState",
+    "field_state",
     "field_states",
     "form_fields",
     "plugin_config",
     "read",
     "save",
+    "set_field",
     "settings_model",
 ]
 MASK = "••••"
-"""What the audit holds of a secret."""
+"""What the audit and a list of settings hold of a secret."""
+ON = {"true": True, "on": True, "yes": True, "1": True}
+OFF = {"false": False, "off": False, "no": False, "0": False, "": False}
+"""What a command takes for a switch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,13 @@ class FieldState:
     text: str
     is_stored: bool
     unreadable: str | None = None
+
+    @property
+    def told(self) -> str:
+        """What a command may tell of it."""
+        if self.field.kind == "secret":
+            return MASK if self.is_stored else ""
+        return ("true" if self.text else "false") if self.field.kind == "switch" else self.text
 
 
 def settings_model(clinic: Clinic, plugin: str) -> type[BaseModel] | None:
@@ -118,12 +132,70 @@ def field_states(clinic: Clinic, plugin: str) -> list[FieldState]:
     ]
 
 
-def save(clinic: Clinic, plugin: str, form: Mapping[str, str], actor: Actor) -> bool:
+def field_state(clinic: Clinic, plugin: str, key: str) -> FieldState:
+    """
+    Return one field of a plugin's form with what it holds.
+
+    Raises:
+        UnknownName: There is no such field.
+        NotFound, PluginSettingsInvalid: See `field_states`.
+    """
+    states = {state.field.key: state for state in field_states(clinic, plugin)}
+    if key not in states:
+        nearest = get_close_matches(key, states, n=1)
+        name = f"{plugin}.{nearest[0]}" if nearest else None
+        raise UnknownName("setting", f"{plugin}.{key}", name)
+    return states[key]
+
+
+def set_field(clinic: Clinic, plugin: str, key: str, text: str, actor: Actor) -> bool:
+    """
+    Change one field of a plugin's settings; the others stay, and may still be lacking.
+
+    Args:
+        clinic: Whose.
+        plugin: Whose settings.
+        key: The field.
+        text: What it is to hold; for a switch `true` or `false`. Nothing clears a secret.
+        actor: Who changes it.
+
+    Returns:
+        Whether anything changed.
+
+    Raises:
+        UnknownName, NotFound, PluginSettingsInvalid, InvalidForm: See `field_state` and `save`.
+    """
+    field = field_state(clinic, plugin, key).field
+    states = field_states(clinic, plugin)
+    form = {one.field.key: "on" for one in states if one.field.kind == "switch" and one.text}
+    if field.kind == "switch":
+        wanted = {**ON, **OFF}.get(text.strip().lower())
+        if wanted is None:
+            raise InvalidForm([FieldProblem(key, "choice")])
+        form.pop(key, None)
+        form.update({key: "on"} if wanted else {})
+    elif field.kind == "secret" and text == "":
+        form[CLEAR + key] = "on"
+    else:
+        form[key] = text
+    return save(clinic, plugin, form, actor, only=key)
+
+
+def save(
+    clinic: Clinic, plugin: str, form: Mapping[str, str], actor: Actor, *, only: str | None = None
+) -> bool:
     """
     Change a plugin's settings by what a form sent.
 
     A switch that was not sent is off; any other field that was not sent stays as it is. An empty
     secret stays as it is too, `clear-<key>` takes it away.
+
+    Args:
+        clinic: Whose.
+        plugin: Whose settings.
+        form: What was sent.
+        actor: Who changes them.
+        only: The one field that is meant; what is wrong with others is then left as it is.
 
     Returns:
         Whether anything changed.
@@ -148,6 +220,8 @@ def save(clinic: Clinic, plugin: str, form: Mapping[str, str], actor: Actor) -> 
     if known:
         # Fields are put right first; whether they go together is asked with the good ones.
         problems = [problem for problem in problems if problem.key]
+    if only is not None:
+        problems = [problem for problem in problems if problem.key in ("", only)]
     if problems:
         order = [field.key for field in made.fields]
         problems.sort(key=lambda one: order.index(one.key) if one.key else len(order))

@@ -8,20 +8,23 @@ from puskesmas_queue.storage.transaction import Tx
 
 def switch_on(clinic: Clinic, plugin: str, actor: Actor) -> bool:
     """
-    Let a plugin decide again after it was switched off for running out of time.
+    Let a plugin decide again after it ran out of time, and forget what went wrong in it.
 
-    Other processes follow at their next start. What went wrong stays counted.
+    Other processes follow at their next start. What went wrong stands in the log and the audit.
 
     Returns:
-        Whether it was switched off.
+        Whether anything had gone wrong.
     """
 
     def run(tx: Tx) -> bool:
-        was_off = faults.switch_on(tx, plugin)
-        if was_off:
-            tx.audit("switch_on_plugin", actor=actor, table="hook_faults", record=plugin)
-        return was_off
+        hooks = faults.clear(tx, plugin)
+        if hooks:
+            forgotten = {"faults": sorted(hooks)}
+            tx.audit(
+                "switch_on_plugin", actor=actor, table="hook_faults", record=plugin, old=forgotten
+            )
+        return bool(hooks)
 
-    was_off = clinic.db.write(run)
-    clinic.hooks.switched_off.discard(plugin)
-    return was_off
+    had_faults = clinic.db.write(run)
+    clinic.hooks.switch_on(plugin)
+    return had_faults

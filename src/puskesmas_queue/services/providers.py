@@ -14,8 +14,8 @@ from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.announcements import Announcement
 from puskesmas_queue.domain.errors import NotFound
 from puskesmas_queue.extensions import Announcer, Printed, Printer, Slip, Speech
+from puskesmas_queue.plugin_host.describing import UNSTORABLE, describe
 from puskesmas_queue.plugin_host.dispatch import Fault, PluginFailed
-from puskesmas_queue.plugin_host.guard import UNSTORABLE, describe
 from puskesmas_queue.plugin_host.manager import BUILT_IN
 from puskesmas_queue.services.line import ticket_view
 from puskesmas_queue.services.plugin_screens import as_fact

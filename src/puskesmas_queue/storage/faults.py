@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import case, delete, or_, select
 
 from puskesmas_queue.storage.tables import hook_faults
 from puskesmas_queue.storage.transaction import Reading, Tx, upsert
@@ -29,7 +29,12 @@ class SeenFault(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FaultRow:
-    """What went wrong in one hook of one plugin; `detail` is of the latest time."""
+    """
+    What went wrong in one hook of one plugin: the latest kind.
+
+    `count` and `first_at` are of this kind since it last took the place of another, `detail` is of
+    the latest time.
+    """
 
     plugin: str
     hook: str
@@ -44,7 +49,7 @@ class FaultRow:
 def count(tx: Tx, seen: Sequence[SeenFault]) -> None:
     """Add faults to their rows."""
     latest = {(fault.plugin, fault.hook): fault for fault in seen}
-    times = Counter((fault.plugin, fault.hook) for fault in seen)
+    times = Counter((fault.plugin, fault.hook, fault.kind) for fault in seen)
     off = {(fault.plugin, fault.hook) for fault in seen if fault.is_switched_off}
     table = hook_faults
     for key in sorted(latest):
@@ -55,22 +60,23 @@ def count(tx: Tx, seen: Sequence[SeenFault]) -> None:
             hook=fault.hook,
             kind=fault.kind,
             detail=fault.detail,
-            count=times[key],
+            count=times[*key, fault.kind],
             first_at=tx.now,
             last_at=tx.now,
             is_switched_off=key in off,
         )
+        new = statement.excluded
+        is_same = table.c.kind == new.kind
         tx.conn.execute(
             statement.on_conflict_do_update(
                 index_elements=["clinic_id", "plugin", "hook"],
                 set_={
-                    "kind": statement.excluded.kind,
-                    "detail": statement.excluded.detail,
-                    "count": table.c.count + statement.excluded.count,
-                    "last_at": statement.excluded.last_at,
-                    "is_switched_off": or_(
-                        table.c.is_switched_off, statement.excluded.is_switched_off
-                    ),
+                    "kind": new.kind,
+                    "detail": new.detail,
+                    "count": case((is_same, table.c.count), else_=0) + new.count,
+                    "first_at": case((is_same, table.c.first_at), else_=new.first_at),
+                    "last_at": new.last_at,
+                    "is_switched_off": or_(table.c.is_switched_off, new.is_switched_off),
                 },
             )
         )
@@ -110,16 +116,8 @@ def switched_off(tx: Reading) -> set[str]:
     return set(rows.scalars())
 
 
-def switch_on(tx: Tx, plugin: str) -> bool:
-    """Let a plugin's decisions be asked again; say whether they were switched off."""
+def clear(tx: Tx, plugin: str) -> set[str]:
+    """Forget the faults of a plugin; return their hooks, none where there was no fault."""
     table = hook_faults
-    done = tx.conn.execute(
-        update(table)
-        .where(
-            table.c.clinic_id == tx.clinic_id,
-            table.c.plugin == plugin,
-            table.c.is_switched_off.is_(True),
-        )
-        .values(is_switched_off=False)
-    )
-    return done.rowcount > 0
+    mine = (table.c.clinic_id == tx.clinic_id, table.c.plugin == plugin)
+    return set(tx.conn.execute(delete(table).where(*mine).returning(table.c.hook)).scalars())

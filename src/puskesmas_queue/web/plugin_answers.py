@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from puskesmas_queue.extensions import RedirectAnswer, TemplateAnswer, TextAnswer
-from puskesmas_queue.plugin_host.guard import describe
+from puskesmas_queue.plugin_host.describing import describe
 from puskesmas_queue.web.page import local_path
 
 CORE_PAGES = frozenset(

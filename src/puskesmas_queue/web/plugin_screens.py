@@ -28,8 +28,8 @@ from puskesmas_queue.extensions import (
     PluginUser,
     TemplateAnswer,
 )
+from puskesmas_queue.plugin_host.describing import UNSTORABLE
 from puskesmas_queue.plugin_host.dispatch import Fault, PluginFailed
-from puskesmas_queue.plugin_host.guard import UNSTORABLE
 from puskesmas_queue.services.plugin_screens import ticket_now
 from puskesmas_queue.web.assets import VersionedFiles
 from puskesmas_queue.web.page import Page, whole_number

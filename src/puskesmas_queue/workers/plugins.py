@@ -1,7 +1,8 @@
 """
 The beginning and the end of each plugin in a server process.
 
-Each has a thread of its own: tables, then `startup`, then its facts; the hall does not wait.
+Each has a thread of its own: what it brings, its tables, `startup`, then its facts; the hall does
+not wait.
 """
 
 import logging
@@ -49,6 +50,7 @@ class PluginLives:
     def _begin(self, plugin: str) -> None:
         clinic = self._clinic
         data = clinic.plugin_data.get(plugin)
+        clinic.contributions.ask(plugin)
         try:
             if data is not None:
                 clinic.hooks.run(plugin, "migrations", data.prepare, MIGRATION_DEADLINE_S)

@@ -1,0 +1,63 @@
+"""Shows what foreign code answered or raised, in one line that can be logged and stored."""
+
+import os
+import re
+import sysconfig
+import traceback
+from collections import deque
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+
+UNSTORABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""Control characters, and halves of characters that no database takes."""
+MOST_PLACES = 12
+OURS = str(Path(__file__).parents[1]) + os.sep
+PYTHON = sysconfig.get_path("stdlib")
+INSTALLED = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
+
+Place = tuple[str, int, str]
+"""File, line and function."""
+
+
+def describe(answer: object) -> str:
+    """Show an answer; that of a foreign class by its name only, since its repr is foreign code."""
+    if type(answer) in (str, int, float, bool, bytes, date, datetime, timedelta):
+        return repr(answer)[:200]
+    return f"a {type(answer).__name__}"
+
+
+def describe_error(error: BaseException) -> str:
+    """Show an exception of a plugin, with the place in the plugin's own code where it came from."""
+    where = _own_place(places(error.__traceback__))
+    suffix = "" if where is None else f" ({Path(where[0]).name}:{where[1]})"
+    name = type(error).__name__
+    try:
+        text = " ".join(str(error).split())
+    except Exception:
+        return f"{name} without a text{suffix}"
+    line = f"{name}: {text}" if text else name
+    return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", line[: 500 - len(suffix)]) + suffix
+
+
+def places(trace: TracebackType | None) -> tuple[Place, ...]:
+    """Return where an exception went through foreign code, innermost last, without our own part."""
+    steps = (
+        (frame.f_code.co_filename, line, frame.f_code.co_name)
+        for frame, line in traceback.walk_tb(trace)
+    )
+    return tuple(deque((step for step in steps if _is_foreign(step[0])), MOST_PLACES))
+
+
+def _is_foreign(file: str) -> bool:
+    if file.startswith(INSTALLED):
+        return not file.startswith(OURS)
+    return not file.startswith((OURS, PYTHON, "<frozen "))
+
+
+def _own_place(steps: tuple[Place, ...]) -> Place | None:
+    """Return the innermost place in the folder of the outermost: below it are the libraries."""
+    if not steps:
+        return None
+    home = str(Path(steps[0][0]).parent)
+    return next(step for step in reversed(steps) if step[0].startswith(home))
