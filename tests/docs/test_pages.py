@@ -27,8 +27,12 @@ from puskesmas_queue.hookspecs import (
     RegistrationHooks,
     VetoHooks,
 )
+from puskesmas_queue.plugin_host import asking, dispatch, loading
 from puskesmas_queue.plugin_host.manager import make_manager
+from puskesmas_queue.services import plugin_health, providers
 from puskesmas_queue.settings import SECTIONS
+from puskesmas_queue.web import plugin_screens
+from puskesmas_queue.workers import plugins as lives
 from support.clinics import make_clinic, make_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -246,3 +250,26 @@ def test_tests_named_in_the_security_page_exist():
     }
     assert named
     assert named <= written
+
+
+def test_times_of_plugins_are_what_the_code_gives_them():
+    page = (DOCS / "hooks.md").read_text("utf-8").partition("## How long each may take")[2]
+    told = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|", page, re.MULTILINE))
+    seconds = {
+        "the plugin's import": loading.IMPORT_DEADLINE_S,
+        "what a plugin brings (`register_…`)": asking.REGISTRATION_DEADLINE_S,
+        "migrations of its tables": lives.MIGRATION_DEADLINE_S,
+        "`startup`": lives.STARTUP_DEADLINE_S,
+        "`shutdown`": lives.SHUTDOWN_DEADLINE_S,
+        "a page or a panel": plugin_screens.PAGE_DEADLINE_S,
+        "a health check": plugin_health.CHECK_DEADLINE_S,
+        "a printer": providers.PRINT_DEADLINE_S,
+        "an announcer": providers.SPEAK_DEADLINE_S,
+    }
+    assert {what: told[what] for what in seconds} == {
+        what: f"{limit:.0f} s" for what, limit in seconds.items()
+    }
+    assert told["a decision, a veto"] == f"{dispatch.DEADLINE_S * 1000:.0f} ms"
+    assert told["a fact"] == (
+        f"{dispatch.FACT_DEADLINE_S:.0f} s, of which {dispatch.BUSY_S:.0f} s may be computing"
+    )
