@@ -13,14 +13,14 @@ import asyncio
 import http.client
 import json
 import random
-import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
+import desk
 import harness
 import kiosk
 import load
@@ -30,7 +30,6 @@ from support import chromium
 
 COUNTER = 1
 P50_MS, P99_MS = 150, 500
-SERVE_FORM = re.compile(r"/loket/tickets/\d+/serve")
 WATCH = """
 (selector) => {
   window.seenAt = {};
@@ -69,7 +68,7 @@ def main() -> int:
         with harness.serving(config) as url, bare_server() as bare_url:
             # Before the browser, whose event loop stays in this thread.
             load.run(url, 1, calls + 5, kiosk.Kiosk(url, 1).request)
-            with closing(Counter(url, *login)) as counter, chromium.launched(program) as browser:
+            with closing(desk.Counter(url, *login)) as counter, chromium.launched(program) as browser:
                 ours, ceiling, lost = watch(browser, url, bare_url, counter, calls)
     row = harness.Row(
         f"call to changed picture on an open TV, {calls} calls",
@@ -90,7 +89,7 @@ def main() -> int:
 
 
 def watch(
-    browser: "chromium.Browser", url: str, bare_url: str, counter: "Counter", calls: int
+    browser: "chromium.Browser", url: str, bare_url: str, counter: desk.Counter, calls: int
 ) -> tuple[list[float], list[float], int]:
     """Call again and again; return our times and the ceiling's, and how many were never seen."""
     pages = chromium.Pages(browser)

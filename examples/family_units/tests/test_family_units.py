@@ -79,7 +79,7 @@ def test_a_call_that_was_refused_is_posted_again(clinic, receiver):
         outcomes += clinic.deliver()
         clinic.advance(6)
     assert [outcome.is_good for outcome in outcomes] == [False, False, True]
-    assert outcomes[0].detail == "NotTaken: answer 503"
+    assert outcomes[0].detail.startswith("NotTaken: answer 503 (webhook.py:")
     assert len(receiver.received) == 1
 
 
@@ -99,7 +99,7 @@ def test_nobody_there_is_told_again(clinic, receiver):
     clinic.issue()
     clinic.call_next()
     (outcome,) = clinic.deliver()
-    assert outcome.detail == "NotTaken: no answer: ConnectError"
+    assert outcome.detail.startswith("NotTaken: no answer: ConnectError (webhook.py:")
     assert clinic.issue().number == "UMUM-002"
 
 
