@@ -68,7 +68,10 @@ def main() -> int:
         with harness.serving(config) as url, bare_server() as bare_url:
             # Before the browser, whose event loop stays in this thread.
             load.run(url, 1, calls + 5, kiosk.Kiosk(url, 1).request)
-            with closing(desk.Counter(url, *login)) as counter, chromium.launched(program) as browser:
+            with (
+                closing(desk.Counter(url, *login)) as counter,
+                chromium.launched(program) as browser,
+            ):
                 ours, ceiling, lost = watch(browser, url, bare_url, counter, calls)
     row = harness.Row(
         f"call to changed picture on an open TV, {calls} calls",
@@ -127,50 +130,6 @@ def measure(page: "chromium.Page", call: Callable[[], str]) -> float | None:
     except NotSeen:
         return None
     return float(page.evaluate("(number) => window.seenAt[number]", number)) - started
-
-
-class Counter:
-    """A logged-in counter that calls and serves as its page does."""
-
-    def __init__(self, url: str, username: str, password: str) -> None:
-        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
-        self._cookie = ""
-        self._serve = ""
-        self._post("/login", {"username": username, "password": password})
-        self._post("/loket/open", {"counter": str(COUNTER)})
-
-    def call(self) -> str:
-        """Call the next ticket and return its number, on a new connection as the bare call is."""
-        self._connection.close()
-        text = self._post("/loket/call-next", {})
-        form, number = SERVE_FORM.search(text), re.search(r"A-\d{3,}", text)
-        assert form is not None, text[:300]
-        assert number is not None, text[:300]
-        self._serve = form[0]
-        return number[0]
-
-    def serve(self) -> None:
-        """Begin to serve it."""
-        self._post(self._serve, {})
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
-
-    def _post(self, path: str, form: dict[str, str]) -> str:
-        headers = {
-            "Sec-Fetch-Site": "same-origin",
-            "HX-Request": "true",
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Cookie": self._cookie,
-        }
-        self._connection.request("POST", path, urlencode(form), headers)
-        answer = self._connection.getresponse()
-        text = answer.read().decode()
-        assert answer.status < 400, (path, answer.status, text[:300])
-        for cookie in answer.headers.get_all("set-cookie", []):
-            self._cookie = "; ".join(filter(None, (self._cookie, cookie.partition(";")[0])))
-        return text
 
 
 _bare_calls = iter(range(1, 1_000_000))

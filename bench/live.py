@@ -14,9 +14,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
 import desk
@@ -153,7 +154,7 @@ class Crowd:
         time.sleep(1 + count / 2_000)
         self.kb = (memory_kb(self._process_id) - before) / count
 
-    def __enter__(self) -> "Crowd":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
