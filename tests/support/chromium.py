@@ -22,6 +22,8 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-dev-shm-usage",
 )  # fmt: skip
+NO_PRINTER = "window.print = () => undefined"
+"""No browser here has a printer: newer ones wait at it, and then print no PDF for a test either."""
 LOCAL_SCHEMES = ("about", "blob", "data")
 
 
@@ -80,6 +82,7 @@ class Pages:
         )
         context.set_default_timeout(10_000)
         self.contexts.append(context)
+        context.add_init_script(NO_PRINTER)
         context.route("**/*", self._route)
         context.on("weberror", lambda error: self.faults.append(str(error.error)))
         context.on("console", self._listen)
