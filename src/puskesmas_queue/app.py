@@ -25,6 +25,7 @@ from puskesmas_queue.web.compression import Compression
 from puskesmas_queue.web.errors import crash_text, error_response
 from puskesmas_queue.web.page import Page
 from puskesmas_queue.web.plugin_screens import PluginScreens
+from puskesmas_queue.web.public_port import PhoneRoutes
 from puskesmas_queue.web.rendering import STATIC, Rendering
 from puskesmas_queue.web.routes import (
     account,
@@ -102,8 +103,9 @@ def make_app(
     routes += PluginScreens(clinic, rendering).routes
     if demo_state is not None:
         routes += demo.routes
+    files = Mount("/static", VersionedFiles(directory=STATIC))
     app = Starlette(
-        routes=[*routes, *extra, Mount("/static", VersionedFiles(directory=STATIC))],
+        routes=[PhoneRoutes(routes, files), *routes, *extra, files],
         lifespan=lifespan,
         exception_handlers={404: _http_error, 405: _http_error, 400: _http_error},
         middleware=[
@@ -112,6 +114,7 @@ def make_app(
                 options=SecurityOptions(
                     allow_insecure=config.allow_insecure,
                     trusted_proxies=config.trusted_proxies,
+                    keeps_https=config.is_tls and not config.public_port,
                     is_demo=demo_state is not None,
                 ),
                 crash=_crash,

@@ -41,6 +41,8 @@ class ServerConfig:
 
     `public_url` is the address that phones reach: empty, the QR code on slip and screen holds
     the ticket's code only. `trusted_proxies` are addresses whose X-Forwarded-For is believed.
+    With `tls_certificate` and `tls_key`, relative to `puskesmas.toml`, it speaks TLS on `port`.
+    On `public_port`, 0 for none, it speaks plain HTTP and has what patients' phones see only.
     """
 
     host: str = "127.0.0.1"
@@ -49,6 +51,14 @@ class ServerConfig:
     allow_insecure: bool = False
     workers: int = 1
     trusted_proxies: tuple[str, ...] = ()
+    tls_certificate: str = ""
+    tls_key: str = ""
+    public_port: int = 0
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the server itself speaks TLS."""
+        return bool(self.tls_certificate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +123,28 @@ class Config:
     def key_path(self) -> Path:
         """The file with the key of stored secrets."""
         return self.folder / self.security.key_file
+
+    @property
+    def tls_paths(self) -> tuple[Path, Path] | None:
+        """Certificate and key of the server, None where it speaks plain HTTP."""
+        server = self.server
+        if not server.is_tls:
+            return None
+        return self.folder / server.tls_certificate, self.folder / server.tls_key
+
+    @property
+    def staff_url(self) -> str:
+        """
+        The address that staff reach, as far as it is known here.
+
+        Where phones have a port of their own, `public_url` is theirs: staff pages are not there.
+        """
+        server = self.server
+        if server.public_url and not server.public_port:
+            return server.public_url.rstrip("/")
+        host = urlsplit(server.public_url).hostname if server.is_tls else None
+        scheme = "https" if server.is_tls else "http"
+        return f"{scheme}://{host or server.host}:{server.port}"
 
 
 S = TypeVar("S", ClinicConfig, ServerConfig, DatabaseConfig, SecurityConfig, PluginsConfig)
@@ -306,15 +338,25 @@ def _check(config: Config) -> None:
         raise SetupError(f"clinic.name must be one line of up to {LONGEST_NAME} characters")
     if clinic.zone not in ZONES:
         raise SetupError(f'clinic.zone cannot be "{clinic.zone}": expected {", ".join(ZONES)}')
-    if not 0 <= server.port <= 65535:
-        raise SetupError("server.port must be 0 to 65535")
-    if not 1 <= server.workers <= 64:
-        raise SetupError("server.workers must be 1 to 64")
-    if server.public_url and urlsplit(server.public_url).scheme not in ("http", "https"):
-        raise SetupError("server.public_url must begin with https:// or http://")
+    _check_server(server)
     if not 1 <= security.session_idle_minutes <= 24 * 60:
         raise SetupError("security.session_idle_minutes must be 1 to 1440")
     if not 1 <= security.session_max_hours <= 7 * 24:
         raise SetupError("security.session_max_hours must be 1 to 168")
     if not security.key_file:
         raise SetupError("security.key_file is empty")
+
+
+def _check_server(server: ServerConfig) -> None:
+    if not 0 <= server.port <= 65535:
+        raise SetupError("server.port must be 0 to 65535")
+    if not 0 <= server.public_port <= 65535:
+        raise SetupError("server.public_port must be 0 (none) to 65535")
+    if server.public_port and server.public_port == server.port:
+        raise SetupError("server.public_port and server.port cannot be the same")
+    if bool(server.tls_certificate) != bool(server.tls_key):
+        raise SetupError("server.tls_certificate and server.tls_key go together: give both or none")
+    if not 1 <= server.workers <= 64:
+        raise SetupError("server.workers must be 1 to 64")
+    if server.public_url and urlsplit(server.public_url).scheme not in ("http", "https"):
+        raise SetupError("server.public_url must begin with https:// or http://")

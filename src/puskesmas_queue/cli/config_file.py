@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,21 +24,74 @@ def set_active(config: Config, active: Sequence[str]) -> None:
     Raises:
         SetupError: The file cannot be written, or only by hand.
     """
+    _change(
+        config,
+        "plugins.active",
+        lambda text: with_active(text, active),
+        lambda written: written.plugins.active == tuple(active),
+    )
+
+
+def set_server(config: Config, values: Mapping[str, str]) -> bool:
+    """
+    Write texts into the section of the server.
+
+    Args:
+        config: As it was read.
+        values: By key.
+
+    Returns:
+        Whether anything had to be changed.
+
+    Raises:
+        SetupError: The file cannot be written, or only by hand.
+    """
+
+    def is_so(one: Config) -> bool:
+        return all(getattr(one.server, key) == value for key, value in values.items())
+
+    if is_so(config):
+        return False
+    names = " and ".join(f"server.{key}" for key in values)
+    _change(config, names, lambda text: with_server(text, values), is_so)
+    return True
+
+
+def _change(
+    config: Config,
+    what: str,
+    change: Callable[[str], str],
+    is_so: Callable[[Config], bool],
+) -> None:
     from tomlkit.exceptions import TOMLKitError
 
-    by_hand = SetupError(f"plugins.active of {config.path} has to be changed by hand")
+    by_hand = SetupError(f"{what} of {config.path} has to be changed by hand")
     try:
-        text = config.path.read_bytes().decode()
-        changed = with_active(text, active)
+        changed = change(config.path.read_bytes().decode())
         # Never leave a file behind with which the server would not start.
-        written = build_config(config.path, tomllib.loads(changed), os.environ)
-        if written.plugins.active != tuple(active):
+        if not is_so(build_config(config.path, tomllib.loads(changed), os.environ)):
             raise by_hand
         replace_file(config.path, changed)
     except TOMLKitError:
         raise by_hand from None
     except OSError as error:
         raise SetupError(f"cannot write {config.path}: {error.strerror}") from error
+
+
+def with_server(text: str, values: Mapping[str, str]) -> str:
+    """Return the text of `puskesmas.toml` with values of the server set, all else as it was."""
+    import tomlkit
+
+    document = tomlkit.parse(text)
+    section: Any = document.get("server")
+    if section is None:
+        section = tomlkit.table()
+        if not text.endswith("\n\n"):
+            document.add(tomlkit.nl())
+        document.add("server", section)
+    for key, value in values.items():
+        section[key] = value
+    return tomlkit.dumps(document)
 
 
 def with_active(text: str, active: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -58,7 +59,8 @@ def examine() -> Iterator[Finding]:
         yield Finding("configuration", "wrong", str(error))
         return
     yield Finding("configuration", "ok", str(config.path))
-    yield from (finding for finding in (space(config), network(config), server(config)) if finding)
+    looks = (space(config), network(config), certificate(config), server(config))
+    yield from (finding for finding in looks if finding)
     yield from installed(config)
     try:
         fault = schema_fault(config)
@@ -99,6 +101,25 @@ def network(config: Config) -> Finding:
             "network", "note", "server.allow_insecure is on: logins travel as plain text"
         )
     return Finding("network", "ok", config.server.public_url)
+
+
+def certificate(config: Config) -> Finding | None:
+    """Say how long the server's certificate lasts; nothing to say where it speaks plain HTTP."""
+    if config.tls_paths is None:
+        return None
+    from puskesmas_queue.tls import WARN_DAYS, TlsFiles, days_left
+
+    now = datetime.now(UTC)
+    try:
+        found = TlsFiles(*config.tls_paths).check(now)
+    except QueueError as error:
+        return Finding("certificate", "wrong", str(error))
+    left = days_left(found, now)
+    text = f"until {found.not_valid_after_utc:%Y-%m-%d}, {left} days left"
+    if left < WARN_DAYS:
+        hint = "renew it (puskesmas-queue tls create) and start the server anew"
+        return Finding("certificate", "note", f"{text}: {hint}")
+    return Finding("certificate", "ok", text)
 
 
 def server(config: Config) -> Finding | None:

@@ -23,6 +23,7 @@ COMMANDS = {
     "settings": "puskesmas_queue.cli.settings:settings",
     "user": "puskesmas_queue.cli.user:user",
     "plugin": "puskesmas_queue.cli.plugin:plugin",
+    "tls": "puskesmas_queue.cli.tls:tls",
     "simulate": "puskesmas_queue.cli.simulate:simulate",
     "doctor": "puskesmas_queue.cli.doctor:doctor",
 }

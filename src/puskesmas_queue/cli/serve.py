@@ -1,11 +1,11 @@
 """`serve`: the server of one clinic."""
 
-import os
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import click
 from puskesmas_queue.cli.context import config_option, read_config
 from puskesmas_queue.cli.database import refuse_wrong_schema
 from puskesmas_queue.domain.errors import SetupError
-from puskesmas_queue.settings import CONFIG_VARIABLE, Config
+from puskesmas_queue.settings import Config
 
 GRACE_S = 5
 """How long open streams may hold up the end of the server."""
@@ -46,10 +46,17 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
     )
     config = replace(config, server=server)
     refuse_what_cannot_work(config)
-    takes_calls = server.workers == 1
-    with only_server(config), listening(server.host, server.port, takes_calls) as listener:
-        click.echo(f"puskesmas-queue serves {config.clinic.name} at {address(listener)}")
-        run(config, listener)
+    with ExitStack() as stack:
+        stack.enter_context(only_server(config))
+        listener = stack.enter_context(listening(server.host, server.port))
+        phones = None
+        if server.public_port:
+            phones = stack.enter_context(listening(server.host, server.public_port))
+        url = address(listener, is_tls=server.is_tls)
+        click.echo(f"puskesmas-queue serves {config.clinic.name} at {url}")
+        if phones is not None:
+            click.echo(f"the pages of patients' phones are at {address(phones)}")
+        run(config, listener, phones)
 
 
 def refuse_what_cannot_work(config: Config) -> None:
@@ -62,12 +69,33 @@ def refuse_what_cannot_work(config: Config) -> None:
     server = config.server
     if server.workers > 1 and config.database.is_sqlite:
         raise SetupError("SQLite has one server process: leave workers at 1, or use PostgreSQL")
-    if not _is_loopback(server.host) and not server.allow_insecure:
+    if not (_is_loopback(server.host) or server.is_tls or server.allow_insecure):
         raise SetupError(
-            f"{server.host} can be reached by other machines, and plain HTTP is not private: set "
-            "server.allow_insecure = true if this network is trusted, or put a TLS proxy in front"
+            f"{server.host} can be reached by other machines, and plain HTTP is not private: make "
+            "a certificate (puskesmas-queue tls create), put a TLS proxy in front, or set "
+            "server.allow_insecure = true if this network is trusted"
         )
+    look_at_certificate(config)
     refuse_wrong_schema(config)
+
+
+def look_at_certificate(config: Config) -> None:
+    """
+    Refuse a certificate that no browser would take, and say when one ends soon.
+
+    Raises:
+        SetupError: With one line that says what to do.
+    """
+    if config.tls_paths is None:
+        return
+    from puskesmas_queue.tls import WARN_DAYS, TlsFiles, days_left
+
+    now = datetime.now(UTC)
+    left = days_left(TlsFiles(*config.tls_paths).check(now), now)
+    if left < WARN_DAYS:
+        click.echo(
+            f"the certificate ends in {left} days: renew it (puskesmas-queue tls create)", err=True
+        )
 
 
 @contextmanager
@@ -103,15 +131,13 @@ def lock_file(database: Path) -> Path:
 
 
 @contextmanager
-def listening(host: str, port: int, takes_calls: bool = True) -> Iterator[socket.socket]:
+def listening(host: str, port: int) -> Iterator[socket.socket]:
     """
     Take the port, before anything heavy is loaded.
 
     Args:
         host: Address or name of this machine.
         port: 0 for any that is free.
-        takes_calls: Whether callers may already wait here; else they are turned away until
-            other sockets stand in its place.
 
     Raises:
         SetupError: The port is taken or not ours to take, or the address is not of this machine.
@@ -129,55 +155,31 @@ def listening(host: str, port: int, takes_calls: bool = True) -> Iterator[socket
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(name)
-            if takes_calls:
-                listener.listen(BACKLOG)
+            listener.listen(BACKLOG)
         except OSError as error:
             raise SetupError(f"cannot listen on {host} port {port}: {error.strerror}") from None
         yield listener
 
 
-def address(listener: socket.socket) -> str:
+def address(listener: socket.socket, *, is_tls: bool = False) -> str:
     """Return the URL of a listening socket."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if is_tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def run(config: Config, listener: socket.socket) -> None:
+def run(config: Config, listener: socket.socket, phones: socket.socket | None) -> None:
     """
-    Serve on a socket until told to stop; one process, or several on PostgreSQL.
+    Serve on sockets until told to stop; one process, or several on PostgreSQL.
 
     Raises:
         SetupError: The server could not begin; its log says why.
     """
-    import uvicorn
+    from puskesmas_queue.cli.serving import serve_on
 
     raise_open_files()
-    sys.setswitchinterval(SWITCH_S)
-    options = uvicorn_options()
     with suppress(KeyboardInterrupt):
-        if config.server.workers > 1:
-            host, port = listener.getsockname()[:2]
-            listener.close()
-            os.environ[CONFIG_VARIABLE] = str(config.path)
-            name = "puskesmas_queue.cli.serve:worker_app"
-            uvicorn.run(
-                name, factory=True, workers=config.server.workers, host=host, port=port, **options
-            )
-            return
-        from puskesmas_queue.app import build_app
-
-        server = uvicorn.Server(uvicorn.Config(build_app(config.path), **options))
-        server.run(sockets=[listener])
-        if not server.started:
-            raise SetupError("the server could not start")
-
-
-def worker_app() -> object:
-    """Build the app inside a worker process, which inherits PUSKESMAS_CONFIG."""
-    from puskesmas_queue.app import build_app
-
-    sys.setswitchinterval(SWITCH_S)
-    return build_app(Path(os.environ[CONFIG_VARIABLE]))
+        serve_on(config, listener, phones)
 
 
 def uvicorn_options() -> dict[str, Any]:

@@ -101,9 +101,7 @@ def disable(username: str) -> None:
 
 
 def _print_link(clinic: "Clinic", link: "PasswordLink", as_json: bool) -> None:
-    server = clinic.config.server
-    base = server.public_url.rstrip("/") or f"http://{server.host}:{server.port}"
-    url = f"{base}/reset/{link.token}"
+    url = f"{clinic.config.staff_url}/reset/{link.token}"
     if as_json:
         print_json({"username": link.username, "url": url, "expires_at": link.expires_at})
         return

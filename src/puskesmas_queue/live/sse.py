@@ -51,4 +51,8 @@ async def _while_allowed(
         yield message
 
 
-routes = [live_route("/live/{topics}", live, permission=Permission.PUBLIC, needs=_needs)]
+routes = [
+    live_route(
+        "/live/{topics}", live, permission=Permission.PUBLIC, needs=_needs, is_for_phones=True
+    )
+]

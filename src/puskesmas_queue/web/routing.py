@@ -32,6 +32,7 @@ from puskesmas_queue.domain.errors import (
 from puskesmas_queue.services import accounts, sessions
 from puskesmas_queue.web.errors import error_response
 from puskesmas_queue.web.page import Page, local_path
+from puskesmas_queue.web.public_port import PhoneRoutes
 from puskesmas_queue.web.rendering import LANGUAGES
 from puskesmas_queue.web.security import facts_of
 from puskesmas_queue.web.threads import Threads
@@ -57,9 +58,11 @@ class DeclaredRoute(Route):
         methods: Sequence[str],
         permission: Permission,
         name: str,
+        is_for_phones: bool = False,
     ) -> None:
         super().__init__(path, endpoint, methods=list(methods), name=name)
         self.permission = permission
+        self.is_for_phones = is_for_phones
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Declaration:
     path: str
     methods: tuple[str, ...]
     permission: Permission | None
+    is_for_phones: bool = False
 
 
 def route(
@@ -80,6 +84,7 @@ def route(
     extends: bool = True,
     asks_neighbour: bool = False,
     threads: Threads | None = None,
+    is_for_phones: bool = False,
 ) -> DeclaredRoute:
     """
     Make a route of a screen.
@@ -94,6 +99,8 @@ def route(
         asks_neighbour: Whether it waits for something like a printer. Such handlers have threads
             of their own: silent printers must not take those that numbers are given in.
         threads: Run everything about it in these, not in those that the core's pages share.
+        is_for_phones: Whether `server.public_port` has it too, where everything is plain text:
+            patients' phones need it, and nothing secret passes.
     """
 
     async def endpoint(request: Request) -> Response:
@@ -103,7 +110,12 @@ def route(
         )
 
     return DeclaredRoute(
-        path, endpoint, methods=methods, permission=permission, name=_name(handler)
+        path,
+        endpoint,
+        methods=methods,
+        permission=permission,
+        name=_name(handler),
+        is_for_phones=is_for_phones,
     )
 
 
@@ -113,6 +125,7 @@ def live_route(
     *,
     permission: Permission,
     needs: Needs | None = None,
+    is_for_phones: bool = False,
 ) -> DeclaredRoute:
     """
     Make a route of a stream.
@@ -125,6 +138,7 @@ def live_route(
         handler: Async; answers with the stream.
         permission: What every request to it asks for.
         needs: What this very request asks for besides, say by its topics.
+        is_for_phones: As for `route`; what it needs must be public there, or it is not there.
     """
 
     async def endpoint(request: Request) -> Response:
@@ -132,7 +146,12 @@ def live_route(
         return opened if isinstance(opened, Response) else await handler(opened)
 
     return DeclaredRoute(
-        path, endpoint, methods=("GET",), permission=permission, name=_name(handler)
+        path,
+        endpoint,
+        methods=("GET",),
+        permission=permission,
+        name=_name(handler),
+        is_for_phones=is_for_phones,
     )
 
 
@@ -158,7 +177,9 @@ def _declarations(routes: Iterable[BaseRoute], prefix: str) -> Iterator[Declarat
         path = prefix + getattr(one, "path", "?")
         if isinstance(one, DeclaredRoute):
             methods = tuple(sorted(one.methods or ()))
-            yield Declaration(path, methods, one.permission)
+            yield Declaration(path, methods, one.permission, one.is_for_phones)
+        elif isinstance(one, PhoneRoutes):
+            continue  # these are listed where the other port has them
         elif isinstance(one, Mount) and isinstance(one.app, StaticFiles):
             yield Declaration(path, ("GET", "HEAD"), Permission.PUBLIC)
         elif isinstance(one, Mount) and one.routes:
@@ -201,6 +222,8 @@ def _open_live(request: Request, permission: Permission, needs: Needs | None) ->
     try:
         page = Page(request)
         wanted = [permission, *(needs(page) if needs is not None else ())]
+        if page.facts.is_public_port and set(wanted) != {Permission.PUBLIC}:
+            raise NotFound("not for phones")
     except QueueError as error:
         return error_response(Page(bare(request)), error)
     try:

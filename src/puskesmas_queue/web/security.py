@@ -60,6 +60,10 @@ MAX_AGENT = 300
 STATIC_PATHS = re.compile(r"/(?:x/[a-z0-9_]+/)?static/")
 """Files of the core and of plugins."""
 FACTS = "puskesmas_queue.facts"
+PUBLIC_PORT = "puskesmas_queue.public_port"
+"""In the scope of what came in by the plain port of patients' phones."""
+HSTS = "max-age=86400"
+"""A day: long enough for who comes daily, short enough to heal by itself."""
 
 _HOST = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?")
 _DEVICE = re.compile(r"[A-Za-z0-9_-]{22}")
@@ -78,11 +82,14 @@ class SecurityOptions:
     Args:
         allow_insecure: Serve plain HTTP to other machines too.
         trusted_proxies: Addresses or networks whose X-Forwarded-For and -Proto are believed.
+        keeps_https: Tell browsers to come by https only. It holds for every port of the host's
+            name, so never where one of them is plain.
         is_demo: The routes under `/demo/` take requests of programs, which send no origin.
     """
 
     allow_insecure: bool = False
     trusted_proxies: tuple[str, ...] = ()
+    keeps_https: bool = False
     is_demo: bool = False
 
 
@@ -98,6 +105,8 @@ class Facts:
         device: Random id of the browser, new where it brought none.
         is_new_device: Whether the answer must bring the device cookie.
         session_token: From the session cookie, if it has the right form.
+        is_public_port: Whether it came in by the plain port of patients' phones, where no cookie
+            is read or set.
     """
 
     address: str | None
@@ -107,6 +116,7 @@ class Facts:
     is_new_device: bool
     session_token: str | None
     user_agent: str | None
+    is_public_port: bool = False
 
 
 def facts_of(connection: HTTPConnection) -> Facts:
@@ -172,7 +182,7 @@ class SecurityMiddleware:
         facts = read_facts(scope, headers, self.proxies)
         scope[FACTS] = facts
         scope["scheme"] = "https" if facts.is_https else "http"
-        answer = _Answer(scope, facts, send)
+        answer = _Answer(scope, facts, send, keeps_https=self.options.keeps_https)
         body = _Body(receive)
         response = self._refusal(scope, headers, facts)
         if response is None:
@@ -199,7 +209,8 @@ class SecurityMiddleware:
             return plain_page(400, BAD_HOST)
         if len(scope["path"]) > MAX_PATH:
             return plain_page(404, NO_PAGE)
-        if not (facts.is_https or facts.is_local or self.options.allow_insecure):
+        is_private = facts.is_https or facts.is_local or facts.is_public_port
+        if not (is_private or self.options.allow_insecure):
             return plain_page(403, NOT_PRIVATE)
         if not length.isdecimal() or int(length) > MAX_BODY:
             return plain_page(413, TOO_LARGE)
@@ -246,7 +257,8 @@ def read_facts(scope: Scope, headers: Headers, proxies: list[Network]) -> Facts:
         # A proxy of this machine that nobody named: its clients are not of this machine.
         is_forwarded = "x-forwarded-for" in headers or "forwarded" in headers
     is_https = scheme == "https"
-    cookies = _cookies(headers)
+    is_public_port = PUBLIC_PORT in scope
+    cookies = {} if is_public_port else _cookies(headers)
     device = cookies.get(DEVICE_COOKIE, "")
     is_new_device = _DEVICE.fullmatch(device) is None
     token = cookies.get(_session_cookie(is_https), "")
@@ -255,9 +267,10 @@ def read_facts(scope: Scope, headers: Headers, proxies: list[Network]) -> Facts:
         is_https=is_https,
         is_local=address is not None and address.is_loopback and not is_forwarded,
         device=secrets.token_urlsafe(16) if is_new_device else device,
-        is_new_device=is_new_device,
+        is_new_device=is_new_device and not is_public_port,
         session_token=token if _TOKEN.fullmatch(token) else None,
         user_agent=headers.get("user-agent", "")[:MAX_AGENT] or None,
+        is_public_port=is_public_port,
     )
 
 
@@ -283,13 +296,16 @@ class _Body:
 class _Answer:
     """Adds headers and the device cookie to whatever is answered."""
 
-    def __init__(self, scope: Scope, facts: Facts, send: Send) -> None:
+    def __init__(
+        self, scope: Scope, facts: Facts, send: Send, *, keeps_https: bool = False
+    ) -> None:
         path: str = scope["path"]
         self._is_static = STATIC_PATHS.match(path) is not None
         self._brings_device = (
             facts.is_new_device and not self._is_static and not path.startswith("/live/")
         )
         self._facts = facts
+        self._keeps_https = keeps_https and facts.is_https
         self._send = send
         self.has_started = False
 
@@ -299,6 +315,8 @@ class _Answer:
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers[name] = value
+            if self._keeps_https:
+                headers["strict-transport-security"] = HSTS
             if not self._is_static:
                 headers["cache-control"] = "no-store"
             if self._brings_device:

@@ -48,7 +48,7 @@ def theme(page: Page) -> Response:
 
 
 routes = [
-    route("/healthz", healthz, permission=Permission.PUBLIC),
+    route("/healthz", healthz, permission=Permission.PUBLIC, is_for_phones=True),
     route("/readyz", readyz, permission=Permission.PUBLIC),
-    route("/theme.css", theme, permission=Permission.PUBLIC),
+    route("/theme.css", theme, permission=Permission.PUBLIC, is_for_phones=True),
 ]

@@ -9,8 +9,10 @@ from puskesmas_queue.web.routing import route
 
 
 def home(page: Page) -> Response:
-    """Show the landing page."""
+    """Show the landing page; on the phones' own port all that is there for them."""
+    if page.facts.is_public_port:
+        return page.redirect("/t")
     return page.render("home.html", line=line_view(page.clinic, default_zone(page.clinic)))
 
 
-routes = [route("/", home, permission=Permission.PUBLIC)]
+routes = [route("/", home, permission=Permission.PUBLIC, is_for_phones=True)]

@@ -77,7 +77,13 @@ def _unknown(page: Page) -> Response:
 
 
 routes = [
-    route("/t", find, permission=Permission.PUBLIC),
-    route("/t/{code}", status, permission=Permission.PUBLIC),
-    route("/t/{code}/cancel", cancel, methods=("POST",), permission=Permission.PUBLIC),
+    route("/t", find, permission=Permission.PUBLIC, is_for_phones=True),
+    route("/t/{code}", status, permission=Permission.PUBLIC, is_for_phones=True),
+    route(
+        "/t/{code}/cancel",
+        cancel,
+        methods=("POST",),
+        permission=Permission.PUBLIC,
+        is_for_phones=True,
+    ),
 ]
