@@ -28,15 +28,20 @@ from puskesmas_queue.cli.context import command_actor  # noqa: E402
 from puskesmas_queue.cli.init import Wishes, configuration, make_clinic  # noqa: E402
 from puskesmas_queue.clinic import Clinic, open_clinic  # noqa: E402
 from puskesmas_queue.domain.access import Role  # noqa: E402
+from puskesmas_queue.domain.devices import DeviceKind  # noqa: E402
 from puskesmas_queue.services.accounts import add_user  # noqa: E402
 from puskesmas_queue.services.options import set_option  # noqa: E402
 from puskesmas_queue.settings import CONFIG_NAME, Config, build_config, load_config  # noqa: E402
 from puskesmas_queue.storage.tables import counters as counter_rows  # noqa: E402
 from support import postgres  # noqa: E402  # the tests' way to a private server
+from support.machines import hall_cookies  # noqa: E402
 
 START_S = 60
 RUNS, QUICK_RUNS = 5, 2
+KIOSKS = 32
+"""Paired kiosks of a clinic: as many as any benchmark has clients."""
 ZONE = "main"
+MACHINES_NAME = "machines.json"
 
 
 @dataclass(slots=True)
@@ -195,6 +200,8 @@ def make_bench_clinic(folder: Path, database: str, counters: int = 0) -> Config:
         database: Address of its database, relative ones from `folder`.
         counters: How many counters, each with an account `loket<number>`; logins are in
             `logins.json`. Without any the clinic has the preset's two.
+
+    Its kiosks and a TV are paired already: `kiosk_cookies` and `tv_cookies`.
     """
     wishes = Wishes("klasik", "Puskesmas Uji", "Asia/Jakarta", "admin", database)
     text = configuration(wishes)
@@ -210,10 +217,30 @@ def make_bench_clinic(folder: Path, database: str, counters: int = 0) -> Config:
         ):
             set_option(clinic, key, value, command_actor())
         logins = [_hire(clinic, number) for number in range(1, counters + 1)]
+        kiosks = [hall_cookies(clinic, [DeviceKind.KIOSK]) for _ in range(KIOSKS)]
+        tv = hall_cookies(clinic, [DeviceKind.DISPLAY])
     finally:
         clinic.close()
     (folder / "logins.json").write_text(json.dumps(logins))
+    (folder / MACHINES_NAME).write_text(json.dumps({"kiosks": kiosks, "tv": tv}))
     return config
+
+
+def kiosk_cookies(config: Config) -> list[dict[str, str]]:
+    """Return the cookies of each paired kiosk of a clinic."""
+    found: list[dict[str, str]] = _machines(config)["kiosks"]
+    return found
+
+
+def tv_cookies(config: Config) -> dict[str, str]:
+    """Return the cookies of the paired TV of a clinic."""
+    found: dict[str, str] = _machines(config)["tv"]
+    return found
+
+
+def _machines(config: Config) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((config.folder / MACHINES_NAME).read_text())
+    return found
 
 
 def _hire(clinic: Clinic, number: int) -> tuple[str, str]:

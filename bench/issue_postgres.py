@@ -40,7 +40,7 @@ def main() -> int:
             for number in range(-1, wanted.runs):
                 size = requests if number >= 0 else wanted.size(600, 300)
                 ceiling = pgbench.run(ceiling_url, folder, script, _values(), CLIENTS, size)
-                done = load.run(url, CLIENTS, size, kiosk.Kiosk(url, CLIENTS).request)
+                done = load.run(url, CLIENTS, size, kiosk.Kiosk(url, CLIENTS, config).request)
                 asked += size
                 given += kiosk.codes(done)
                 if number >= 0:

@@ -37,12 +37,14 @@ def main() -> int:
             harness.serving(volatile, program=[str(NORMAL)]) as normal_url,
         ):
             urls = {"raw": raw_url, "bare": bare_url, "ours": our_url, "normal": normal_url}
+            clinics = {"ours": config, "normal": volatile}
             for clients in CLIENTS:
                 runs: dict[str, list[load.Run]] = {name: [] for name in urls}
                 for number in range(-1, wanted.runs):
                     for name, url in urls.items():
                         size = requests if number >= 0 else wanted.size(WARM_UP, WARM_UP)
-                        done = load.run(url, clients, size, kiosk.Kiosk(url, clients).request)
+                        kiosks = kiosk.Kiosk(url, clients, clinics.get(name))
+                        done = load.run(url, clients, size, kiosks.request)
                         if number >= 0:
                             runs[name].append(done)
                         if name == "ours":

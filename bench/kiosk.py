@@ -3,6 +3,7 @@
 import secrets
 from urllib.parse import urlencode, urlsplit
 
+import harness
 import load
 
 from puskesmas_queue.clinic import Clinic, open_clinic
@@ -19,11 +20,13 @@ class Kiosk:
 
     Args:
         url: The server.
-        clients: How many kiosks, each with a device cookie of its own.
+        clients: How many kiosks.
+        config: The clinic that they were paired with; None for a server that asks for nothing.
     """
 
-    def __init__(self, url: str, clients: int) -> None:
+    def __init__(self, url: str, clients: int, config: Config | None = None) -> None:
         host = urlsplit(url).netloc
+        paired = [{}] if config is None else harness.kiosk_cookies(config)
         self._heads = [
             (
                 "POST /kiosk/tickets HTTP/1.1\r\n"
@@ -40,9 +43,9 @@ class Kiosk:
                 "Sec-Fetch-Dest: document\r\n"
                 f"Referer: http://{host}/kiosk/unit\r\n"
                 "Accept-Language: id\r\n"
-                f"Cookie: pq_device={secrets.token_urlsafe(16)}\r\n"
+                f"Cookie: {_cookies(paired[client % len(paired)])}\r\n"
             ).encode()
-            for _ in range(clients)
+            for client in range(clients)
         ]
 
     def request(self, client: int, number: int) -> bytes:
@@ -56,6 +59,11 @@ class Kiosk:
         body = urlencode(answers).encode()
         length = f"Content-Length: {len(body)}\r\n\r\n".encode()
         return self._heads[client] + length + body
+
+
+def _cookies(machine: dict[str, str]) -> str:
+    cookies = {"pq_device": secrets.token_urlsafe(16), **machine}
+    return "; ".join(f"{name}={value}" for name, value in cookies.items())
 
 
 def codes(run: load.Run) -> list[str]:

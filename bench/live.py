@@ -66,13 +66,14 @@ def rows_of(count: int, rounds: int) -> list[harness.Row]:
         login = json.loads((folder / "logins.json").read_text())[COUNTER - 1]
         raw_program = [str(harness.BENCH / "raw_live.py")]
         with harness.serving(config) as url, harness.running(raw_program, folder) as raw_url:
-            load.run(url, 1, rounds + 5, kiosk.Kiosk(url, 1).request)
-            size = event_size(url)
+            load.run(url, 1, rounds + 5, kiosk.Kiosk(url, 1, config).request)
+            cookie = "; ".join(f"{k}={v}" for k, v in harness.tv_cookies(config).items())
+            size = event_size(url, cookie)
             with closing(desk.Counter(url, *login, COUNTER)) as counter:
                 ours, raw = take_turns(
                     count,
                     rounds,
-                    (url, f"/live/{TOPIC}", counter),
+                    (url, f"/live/{TOPIC}", cookie, counter),
                     (raw_url, f"event: {TOPIC}\ndata: {'x' * (size - 30)}\n\n".encode()),
                 )
     row = harness.Row(
@@ -113,14 +114,14 @@ def rows_of(count: int, rounds: int) -> list[harness.Row]:
 def take_turns(
     count: int,
     rounds: int,
-    ours: tuple[str, str, desk.Counter],
+    ours: tuple[str, str, str, desk.Counter],
     raw: tuple[str, bytes],
 ) -> tuple[Series, Series]:
     """Open both crowds; call on one server, then on the other, again and again."""
-    url, path, counter = ours
+    url, path, cookie, counter = ours
     raw_url, event = raw
     found = Series([], [], [], 0, 0), Series([], [], [], 0, 0)
-    with Crowd(url, path, count) as crowd, Crowd(raw_url, "/", count) as raw_crowd:
+    with Crowd(url, path, count, cookie) as crowd, Crowd(raw_url, "/", count) as raw_crowd:
         found[0].kb, found[1].kb = crowd.kb, raw_crowd.kb
         for _ in range(rounds):
             for one, series, call in (
@@ -138,14 +139,14 @@ def take_turns(
 class Crowd:
     """So many readers of one server, in a process of their own."""
 
-    def __init__(self, url: str, path: str, count: int) -> None:
+    def __init__(self, url: str, path: str, count: int, cookie: str = "") -> None:
         self._count = count
         host, _, port = urlsplit(url).netloc.partition(":")
         self._process_id = listening_process(int(port))
         before = memory_kb(self._process_id)
         program = str(harness.BENCH / "live_clients.py")
         self._process = subprocess.Popen(
-            [sys.executable, program, host, port, path, TOPIC, str(count)],
+            [sys.executable, program, host, port, path, TOPIC, str(count), cookie],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -190,10 +191,10 @@ class Crowd:
         return self._process.stdout.readline()
 
 
-def event_size(url: str) -> int:
+def event_size(url: str, cookie: str) -> int:
     """Return how long one event of the topic is, bytes."""
     with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)) as connection:
-        connection.request("GET", f"/live/{TOPIC}")
+        connection.request("GET", f"/live/{TOPIC}", headers={"cookie": cookie})
         answer = connection.getresponse()
         size = 0
         for line in answer:

@@ -1,9 +1,9 @@
 """
 Many readers of one live stream, in a process of their own.
 
-Run as `live_clients.py HOST PORT PATH EVENT COUNT`. It prints `ready` when each has the stream; for
-each line on stdin it waits until every reader has got EVENT once more and prints when, one JSON
-list of seconds on this machine's steady clock.
+Run as `live_clients.py HOST PORT PATH EVENT COUNT COOKIE`. It prints `ready` when each has the
+stream; for each line on stdin it waits until every reader has got EVENT once more and prints when,
+one JSON list of seconds on this machine's steady clock.
 """
 
 import argparse
@@ -74,11 +74,12 @@ class Reader(asyncio.Protocol):
             self._first.set_exception(exc or ConnectionError("closed before it answered"))
 
 
-async def read(host: str, port: int, path: str, event: str, count: int) -> None:
+async def read(host: str, port: int, path: str, event: str, count: int, cookie: str) -> None:
     """Open the streams, then time one round for each line."""
     loop = asyncio.get_running_loop()
     readers = Readers(event, count)
-    request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
+    head = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n"
+    request = f"{head}Cookie: {cookie}\r\n\r\n".encode()
     for begin in range(0, count, AT_ONCE):
         firsts = []
         for _ in range(min(AT_ONCE, count - begin)):
@@ -107,10 +108,11 @@ def main() -> None:
     parser.add_argument("path")
     parser.add_argument("event")
     parser.add_argument("count", type=int)
+    parser.add_argument("cookie")
     given = parser.parse_args()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    uvloop.run(read(given.host, given.port, given.path, given.event, given.count))
+    uvloop.run(read(given.host, given.port, given.path, given.event, given.count, given.cookie))
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from puskesmas_queue.web.routes import (
     home,
     kiosk,
     loket,
+    pairing,
     plugins,
     ticket,
 )
@@ -45,7 +46,7 @@ from puskesmas_queue.workers.outbox import Outbox
 from puskesmas_queue.workers.plugins import PluginLives
 from puskesmas_queue.workers.timers import Timers
 
-SCREENS = (home, health, kiosk, ticket, display, loket, day, account, plugins)
+SCREENS = (home, health, kiosk, ticket, display, loket, day, account, plugins, pairing)
 
 
 def build_app(config_path: Path) -> Starlette:

@@ -124,6 +124,8 @@ class Clinic:
         self.versions: dict[str, int] = {}
         self._memory: dict[str, tuple[int, float, Any]] = {}
         self._listeners: list[Callable[[dict[str, int]], None]] = []
+        self.sightings: dict[int, tuple[datetime, str | None]] = {}
+        """When and from where devices were last there, by id, until it is written."""
         self.faults = FaultWriter(db)
         self._are_configs_stale = threading.Event()
         self._is_closing = False

@@ -66,7 +66,7 @@ def test_help_init_and_serve(program, tmp_path):
         )
     try:
         url = server.stdout.readline().split()[-1]
-        for path in ("/healthz", "/kiosk", "/display", "/login"):
+        for path in ("/healthz", "/pair?for=kiosk", "/pair?for=display", "/login"):
             assert answer(f"{url}{path}") == 200
     finally:
         server.terminate()

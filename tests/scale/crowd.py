@@ -2,6 +2,7 @@
 
 import http.client
 import itertools
+import json
 import os
 import re
 import secrets
@@ -23,13 +24,17 @@ from puskesmas_queue.cli.context import command_actor
 from puskesmas_queue.cli.init import Wishes, configuration, make_clinic
 from puskesmas_queue.clinic import open_clinic
 from puskesmas_queue.domain.access import Role
+from puskesmas_queue.domain.devices import DeviceKind
 from puskesmas_queue.services.accounts import add_user
 from puskesmas_queue.services.options import set_option
 from puskesmas_queue.settings import CONFIG_NAME, Config, build_config, load_config
 from puskesmas_queue.storage.tables import counters
+from support.machines import hall_cookies
 from support.server import command
 
 START_S = 30
+MOST_KIOSKS = 32
+KIOSKS_NAME = "kiosks.json"
 ANSWER_S = 10
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0.0.0"
 SERVE_FORM = re.compile(r"/loket/tickets/(\d+)/serve")
@@ -44,7 +49,11 @@ LOST = (OSError, http.client.HTTPException)
 
 
 def make_open_clinic(folder: Path, database: str, counter_count: int) -> tuple[Config, list[str]]:
-    """Make a clinic that never closes, with counters and one account each; return passwords."""
+    """
+    Make a clinic that never closes, with counters and one account each; return passwords.
+
+    Its kiosks are paired already: `paired_kiosks`.
+    """
     text = configuration(Wishes("klasik", "Puskesmas Ramai", "Asia/Jakarta", "admin", database))
     config = build_config(folder / CONFIG_NAME, tomllib.loads(text), {})
     make_clinic(config, text, "klasik", "admin")
@@ -62,9 +71,17 @@ def make_open_clinic(folder: Path, database: str, counter_count: int) -> tuple[C
             add_user(clinic, f"loket{n}", command_actor(), role=Role.PETUGAS_LOKET, name=f"L{n}")
             for n in range(1, counter_count + 1)
         ]
+        kiosks = [hall_cookies(clinic, [DeviceKind.KIOSK]) for _ in range(MOST_KIOSKS)]
     finally:
         clinic.close()
+    (folder / KIOSKS_NAME).write_text(json.dumps(kiosks))
     return config, passwords
+
+
+def paired_kiosks(config: Config, count: int) -> list[dict[str, str]]:
+    """Return the cookies of so many kiosks of a clinic that `make_open_clinic` made."""
+    found: list[dict[str, str]] = json.loads((config.folder / KIOSKS_NAME).read_text())
+    return found[:count]
 
 
 class Fleet:
@@ -131,10 +148,10 @@ def _kill_group(process: "subprocess.Popen[bytes]") -> None:
 class Browser:
     """One browser: cookies, and one connection that is kept for as long as it lasts."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, machine: Mapping[str, str] | None = None) -> None:
         self._port = port
         self._connection: http.client.HTTPConnection | None = None
-        self._cookies = {"pq_device": secrets.token_urlsafe(16)}
+        self._cookies = {"pq_device": secrets.token_urlsafe(16), **(machine or {})}
 
     def ask(
         self, method: str, path: str, form: Mapping[str, str] | None = None, *, htmx: bool = False
@@ -217,15 +234,21 @@ class Crowd:
     _threads: list[threading.Thread] = field(default_factory=list)
     _until: float = 0.0
 
-    def come(self, kiosks: int, passwords: list[str]) -> None:
-        """Let everybody begin; counters first, so that there is calling from the first ticket."""
+    def come(self, kiosks: list[dict[str, str]], passwords: list[str]) -> None:
+        """
+        Let everybody begin; counters first, so that there is calling from the first ticket.
+
+        Args:
+            kiosks: The cookies of each.
+            passwords: Of the counters.
+        """
         self._until = time.monotonic() + self.limit_s
         opened = threading.Barrier(len(passwords) + 1, timeout=START_S)
         for number, password in enumerate(passwords, 1):
             self._start(partial(self._counter, number=number, password=password, opened=opened))
         opened.wait()
-        for _ in range(kiosks):
-            self._start(self._kiosk)
+        for machine in kiosks:
+            self._start(self._kiosk, machine)
 
     def wait_for(self, tickets: int) -> None:
         """Wait until so many tickets were acknowledged."""
@@ -244,9 +267,11 @@ class Crowd:
             len(self.given) >= self.tickets or bool(self.faults) or time.monotonic() > self._until
         )
 
-    def _start(self, work: Callable[[Browser], None]) -> None:
+    def _start(
+        self, work: Callable[[Browser], None], machine: Mapping[str, str] | None = None
+    ) -> None:
         def run() -> None:
-            with closing(Browser(self.port)) as browser:
+            with closing(Browser(self.port, machine)) as browser:
                 try:
                     work(browser)
                 except BaseException as error:

@@ -16,7 +16,7 @@ from puskesmas_queue.clinic import open_clinic
 from puskesmas_queue.settings import Config
 from puskesmas_queue.storage.tables import events, idempotency_keys, tickets
 from puskesmas_queue.storage.transaction import Reading
-from scale.crowd import Crowd, Fleet, make_open_clinic
+from scale.crowd import Crowd, Fleet, make_open_clinic, paired_kiosks
 
 pytestmark = pytest.mark.soak
 
@@ -67,7 +67,7 @@ def hall(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hall]:
 def test_numbers_hold_while_counters_call(hall: Hall, size: Size):
     """No number twice, no gap, no ticket at two counters, nothing acknowledged is missing."""
     crowd = Crowd(hall.fleet.port, size.tickets, size.limit_s)
-    crowd.come(KIOSKS, hall.passwords)
+    crowd.come(paired_kiosks(hall.config, KIOSKS), hall.passwords)
     crowd.go_home()
     hall.fleet.stop()
 
@@ -77,7 +77,7 @@ def test_numbers_hold_while_counters_call(hall: Hall, size: Size):
 def test_numbers_hold_while_the_server_is_killed(hall: Hall, size: Size):
     """The same with SIGKILL and a restart in between; clients retry with the same keys."""
     crowd = Crowd(hall.fleet.port, size.tickets, size.limit_s)
-    crowd.come(KIOSKS, hall.passwords)
+    crowd.come(paired_kiosks(hall.config, KIOSKS), hall.passwords)
     for kill in range(1, size.kills + 1):
         crowd.wait_for(size.tickets * kill // (size.kills + 1))
         hall.fleet.kill()

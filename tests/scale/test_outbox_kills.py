@@ -26,7 +26,7 @@ from puskesmas_queue.settings import Config, load_config
 from puskesmas_queue.storage.tables import deliveries, events
 from puskesmas_queue.storage.transaction import Reading
 from puskesmas_queue.workers.outbox import Outbox
-from scale.crowd import Crowd, Fleet, make_open_clinic
+from scale.crowd import Crowd, Fleet, make_open_clinic, paired_kiosks
 from support.distributions import Shelf, shelf_on_path
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
@@ -169,7 +169,7 @@ def test_facts_hold_while_the_server_is_killed(
     try:
         fleet.start()
         crowd = ServedCrowd(fleet.port, size.tickets, size.limit_s)
-        crowd.come(KIOSKS, passwords)
+        crowd.come(paired_kiosks(config, KIOSKS), passwords)
         for kill in range(1, size.kills + 1):
             # In turns by what was served and by what was told: telling takes longer.
             if kill % 2:

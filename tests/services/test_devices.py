@@ -4,10 +4,12 @@ from datetime import timedelta
 
 import pytest
 
+from puskesmas_queue.clinic import open_clinic
 from puskesmas_queue.domain.devices import CODE_LIFETIME, DeviceKind, DeviceState
 from puskesmas_queue.domain.errors import InvalidRequest, NotFound, UnknownName
 from puskesmas_queue.services import devices
 from puskesmas_queue.storage import tables
+from support.clinics import make_config
 from support.desk import KIOSK, STAFF, rows_of
 
 
@@ -75,19 +77,57 @@ def test_a_revoked_device_is_none(clinic, kiosk):
     assert listed.state(clinic.clock.now()) is DeviceState.REVOKED
 
 
-def test_it_is_seen_to_the_minute(clinic, kiosk):
-    """A kiosk that asks every second costs one write a minute."""
-    token = devices.pair(clinic, kiosk.code, KIOSK).token
-    paired_at = clinic.clock.now()
-    for passed_s in (1, 30, 61, 62):
-        clinic.clock.advance(timedelta(seconds=passed_s) - (clinic.clock.now() - paired_at))
-        device = devices.device_of(clinic, token)
-        assert device is not None
+def test_it_is_seen_without_a_write_of_its_own(clinic, kiosk):
+    """Requests note it in memory; the timer writes the latest, an older one changes nothing."""
+    device = devices.pair(clinic, kiosk.code, KIOSK).device
+    for _ in range(3):
+        clinic.clock.advance(timedelta(seconds=50))
         devices.saw_device(clinic, device, "192.168.1.31")
-    device = devices.device_of(clinic, token)
-    assert device is not None
-    assert timedelta(seconds=60) <= device.seen_at - paired_at < timedelta(seconds=62)
-    assert device.seen_address == "192.168.1.31"
+    latest = clinic.clock.now()
+    (row,) = rows_of(clinic, tables.devices)
+    assert row.seen_at == device.seen_at
+
+    devices.write_sightings(clinic)
+    clinic.sightings[device.id] = (latest - timedelta(minutes=5), "10.0.0.1")
+    devices.write_sightings(clinic)
+
+    (row,) = rows_of(clinic, tables.devices)
+    assert timedelta(seconds=150) <= row.seen_at - device.paired_at < timedelta(seconds=155)
+    assert row.seen_address == "192.168.1.31"
+    assert clinic.sightings == {}
+
+
+def test_finding_a_device_costs_no_query(clinic, kiosk, monkeypatch):
+    """Neither a good token nor a wrong one, until a device changes."""
+    token = devices.pair(clinic, kiosk.code, KIOSK).token
+    asked = []
+    read = clinic.db.read
+    monkeypatch.setattr(clinic.db, "read", lambda run: asked.append(run) or read(run))
+
+    for _ in range(20):
+        assert devices.device_of(clinic, token) is not None
+        assert devices.device_of(clinic, "x" * 43) is None
+    assert len(asked) == 1
+
+    devices.revoke_device(clinic, kiosk.device.id, STAFF)
+    asked.clear()
+    assert devices.device_of(clinic, token) is None
+    assert len(asked) == 1
+
+
+def test_another_process_hears_of_it(clinic, kiosk, database_url, tmp_path):
+    """A device that was revoked elsewhere is none here as soon as the version is known."""
+    token = devices.pair(clinic, kiosk.code, KIOSK).token
+    other = open_clinic(make_config(database_url, tmp_path), clinic.clock)
+    try:
+        assert devices.device_of(other, token) is not None
+        devices.revoke_device(clinic, kiosk.device.id, STAFF)
+
+        other.heard(devices.DEVICES_TOPIC, clinic.versions[devices.DEVICES_TOPIC])
+
+        assert devices.device_of(other, token) is None
+    finally:
+        other.close()
 
 
 def test_a_counter_device_has_its_counter_and_hall(clinic):

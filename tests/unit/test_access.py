@@ -1,8 +1,11 @@
 """The one function that says who may do what."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from puskesmas_queue.domain.access import (
+    DEVICE_PERMISSIONS,
     EVERYBODY,
     ROLE_PERMISSIONS,
     SYSTEM,
@@ -12,6 +15,7 @@ from puskesmas_queue.domain.access import (
     cli_actor,
     may,
 )
+from puskesmas_queue.domain.devices import Device, DeviceKind
 
 P = Permission
 STAFF = {
@@ -27,6 +31,14 @@ def someone(role: Role, *, is_locked: bool = False) -> Principal:
     return Principal(1, "budi", "Budi", role, "0" * 64, is_locked=is_locked)
 
 
+def machine(kind: DeviceKind, **more) -> Device:
+    at = datetime(2026, 2, 26, tzinfo=UTC)
+    values = {"paired_at": at, "seen_at": at, "revoked_at": None, **more}
+    return Device(
+        1, kind, "Pintu depan", "main", None, code_expires_at=None, seen_address=None, **values
+    )
+
+
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize("permission", Permission)
 def test_matrix(role, permission):
@@ -38,7 +50,25 @@ def test_matrix(role, permission):
 
 @pytest.mark.parametrize("permission", Permission)
 def test_nobody_gets_public_screens_only(permission):
-    assert may(None, permission) == (permission in {P.PUBLIC, P.KIOSK, P.DISPLAY})
+    assert may(None, permission) == (permission is P.PUBLIC)
+
+
+@pytest.mark.parametrize(
+    ("kind", "own"),
+    [
+        (DeviceKind.KIOSK, {P.KIOSK}),
+        (DeviceKind.DISPLAY, {P.DISPLAY}),
+        (DeviceKind.SPEAKER, {P.DISPLAY}),
+        (DeviceKind.COUNTER, set()),
+    ],
+)
+@pytest.mark.parametrize("permission", Permission)
+def test_a_machine_has_its_own_screen_only(kind, own, permission):
+    at = datetime(2026, 2, 26, tzinfo=UTC)
+
+    assert may(machine(kind), permission) == (permission in own | {P.PUBLIC})
+    assert may(machine(kind, paired_at=None), permission) == (permission is P.PUBLIC)
+    assert may(machine(kind, revoked_at=at), permission) == (permission is P.PUBLIC)
 
 
 @pytest.mark.parametrize("role", Role)
@@ -49,19 +79,24 @@ def test_locked_screen_can_only_unlock_and_log_out(role, permission):
     assert may(someone(role, is_locked=True), permission) == expected
 
 
-@pytest.mark.parametrize("principal", [None, *map(someone, Role)])
-def test_demo_pages_exist_in_the_demo_only(principal):
-    assert may(principal, P.DEMO, is_demo=True)
-    assert not may(principal, P.DEMO, is_demo=False)
+@pytest.mark.parametrize(
+    "who", [None, machine(DeviceKind.COUNTER), someone(Role.ADMIN, is_locked=True)]
+)
+@pytest.mark.parametrize("permission", [P.DEMO, P.KIOSK, P.DISPLAY])
+def test_the_demo_opens_its_pages_and_the_hall_to_all(who, permission):
+    assert may(who, permission, is_demo=True)
+    assert not may(who, permission, is_demo=False)
 
 
 def test_demo_opens_nothing_else():
     assert not may(None, P.CALL, is_demo=True)
+    assert not may(machine(DeviceKind.KIOSK), P.CALL, is_demo=True)
     assert not may(someone(Role.AUDITOR), P.CALL, is_demo=True)
 
 
-def test_every_role_has_a_row():
+def test_every_role_and_kind_has_a_row():
     assert set(ROLE_PERMISSIONS) == set(Role)
+    assert set(DEVICE_PERMISSIONS) == set(DeviceKind)
 
 
 def test_system_actors_are_no_users():

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from puskesmas_queue.domain.access import SYSTEM, Permission, Role
+from puskesmas_queue.domain.devices import DeviceKind
 from puskesmas_queue.domain.errors import Conflict, SetupError, StorageUnavailable
 from puskesmas_queue.services import accounts, sessions
 from puskesmas_queue.storage import tables
@@ -33,6 +34,7 @@ from puskesmas_queue.web.security import (
     SecurityOptions,
     read_facts,
 )
+from support.machines import hall_cookies
 
 GOOD = "tikus7&abuabu"
 OTHER = "kuda lari di sawah"
@@ -113,9 +115,10 @@ def app(clinic) -> Starlette:
     return built
 
 
-def browser(app) -> TestClient:
+def browser(app, cookies: dict[str, str] | None = None) -> TestClient:
     return TestClient(
         app,
+        cookies=cookies,
         base_url="http://127.0.0.1:8000",
         client=("127.0.0.1", 50_000),
         follow_redirects=False,
@@ -297,6 +300,7 @@ def test_idle_session_must_log_in_again(client, clinic):
 
 def test_what_a_page_asks_by_itself_does_not_extend(client, clinic):
     log_in(client)
+    client.cookies.update(hall_cookies(clinic))
     for _ in range(3):
         clinic.clock.advance(timedelta(minutes=9))
         assert client.get("/loket/desk").status_code == 200
@@ -342,6 +346,8 @@ def test_reading_changes_nothing(client, path):
 def test_screens_of_the_hall_read_no_session(client, clinic, monkeypatch, path, is_logged_in):
     if is_logged_in:
         log_in(client)
+    client.cookies.update(hall_cookies(clinic))
+    client.get(path)
     asked = reads(clinic, monkeypatch)
 
     answer = client.get(path)
@@ -405,11 +411,21 @@ def test_htmx_is_sent_to_the_login_as_a_whole(client):
         ("rini", "display-main", 200),
     ],
 )
-def test_streams_check_what_their_topics_need(client, username, topic, status):
+def test_streams_check_what_their_topics_need(client, clinic, username, topic, status):
+    client.cookies.update(hall_cookies(clinic))
     if username:
         log_in(client, username)
 
     assert client.get(f"/live/{topic}").status_code == status
+
+
+def test_a_stream_of_the_hall_is_for_paired_machines(client, clinic):
+    client.cookies.update(hall_cookies(clinic, [DeviceKind.KIOSK]))
+
+    assert client.get("/live/display-main").headers["location"] == "/pair?for=display"
+    assert (
+        client.get("/live/display-main", headers={"accept": "text/event-stream"}).status_code == 401
+    )
 
 
 def test_stream_without_session_is_no_page(client):
@@ -519,7 +535,7 @@ def test_stream_learns_that_its_session_ended(client, app, clinic):
     page = page_of(app, sessions.load_session(clinic, token))
     assert page.is_still_allowed(Permission.CALL)
     assert not page.is_still_allowed(Permission.AUDIT_VIEW)
-    assert page_of(app, None).is_still_allowed(Permission.DISPLAY)
+    assert not page_of(app, None).is_still_allowed(Permission.DISPLAY)
 
     accounts.disable_user(clinic, "budi", SYSTEM)
 
@@ -649,7 +665,7 @@ def test_language_of_a_user_stays(client):
 # Lock
 
 
-def test_locked_screen(client):
+def test_locked_screen(client, clinic):
     log_in(client)
     answer = client.post("/lock", data={"next": "/loket?ticket=7"})
     assert answer.headers["location"] == "/unlock?next=%2Floket%3Fticket%3D7"
@@ -659,6 +675,7 @@ def test_locked_screen(client):
     assert client.post("/loket").headers["location"] == "/unlock"
     assert client.get("/live/counter-main").status_code == 303
     assert client.get("/login").headers["location"] == "/unlock"
+    client.cookies.update(hall_cookies(clinic))
     assert client.get("/probe/kiosk").status_code == 200
 
     form = client.get("/unlock?next=/loket")

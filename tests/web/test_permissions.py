@@ -9,9 +9,11 @@ from starlette.testclient import TestClient
 
 from puskesmas_queue.app import make_app
 from puskesmas_queue.domain.access import SYSTEM, Permission, Role
+from puskesmas_queue.domain.devices import DeviceKind
 from puskesmas_queue.services import accounts, sessions
 from puskesmas_queue.web.routes.demo import DemoState
 from puskesmas_queue.web.routing import declared_routes, refuse_undeclared
+from support.machines import pair_machine
 
 P = Permission
 READ, POST = ("GET", "HEAD"), ("POST",)
@@ -34,6 +36,8 @@ TABLE = {
     ("/lang", POST): P.PUBLIC,
     ("/reset/{token}", READ): P.PUBLIC,
     ("/reset/{token}", POST): P.PUBLIC,
+    ("/pair", READ): P.PUBLIC,
+    ("/pair", POST): P.PUBLIC,
     # The hall.
     ("/kiosk", READ): P.KIOSK,
     ("/kiosk/new", READ): P.KIOSK,
@@ -90,8 +94,8 @@ TABLE = {
 }
 ALLOWED = {
     P.PUBLIC: {None, *Role},
-    P.KIOSK: {None, *Role},
-    P.DISPLAY: {None, *Role},
+    P.KIOSK: set(),
+    P.DISPLAY: set(),
     P.SESSION: set(Role),
     P.SELF: set(Role),
     P.CALL: {Role.ADMIN, Role.PETUGAS_LOKET},
@@ -106,7 +110,12 @@ VALUES = {
     "{token}": "x" * 43,
     "{topics}": "none",
 }
-REFUSALS = {"/login", "/unlock"}
+OF_MACHINES = {
+    P.PUBLIC: set(DeviceKind),
+    P.KIOSK: {DeviceKind.KIOSK},
+    P.DISPLAY: {DeviceKind.DISPLAY, DeviceKind.SPEAKER},
+}
+REFUSALS = {"/login", "/unlock", "/pair"}
 
 
 @pytest.fixture
@@ -126,13 +135,19 @@ def tokens(sqlite_clinic) -> dict:
     return {key: login.token for key, login in found.items()} | {"locked": locked.token}
 
 
-def ask(app, method: str, path: str, token: str | None):
+@pytest.fixture
+def machines(sqlite_clinic) -> dict:
+    """A paired machine of each kind."""
+    return {kind: pair_machine(sqlite_clinic, kind).token for kind in DeviceKind}
+
+
+def ask(app, method: str, path: str, token: str | None, cookie: str = "pq_session"):
     """Ask as one browser, which is new each time, so that no answer changes the next."""
     for mark, value in VALUES.items():
         path = path.replace(mark, value)
     headers = {"sec-fetch-site": "same-origin"}
     if token is not None:
-        headers["cookie"] = f"pq_session={token}"
+        headers["cookie"] = f"{cookie}={token}"
     client = TestClient(
         app, base_url="http://127.0.0.1", client=("127.0.0.1", 1), follow_redirects=False
     )
@@ -155,6 +170,8 @@ def test_every_route_stands_in_the_table(app):
 def test_the_demo_adds_its_own_pages_only(sqlite_clinic, clock):
     demo = make_app(sqlite_clinic, DemoState(clock, [], {}))
 
+    assert ask(demo, "GET", "/kiosk", None).status_code == 200
+    assert ask(demo, "GET", "/display", None).status_code == 200
     added = [one for one in declared_routes(demo) if (one.path, one.methods) not in TABLE]
     assert {one.permission for one in added} == {P.DEMO}
     assert all(one.path == "/demo" or one.path.startswith("/demo/") for one in added)
@@ -166,7 +183,9 @@ def test_state_changes_are_posts_only():
 
 # Its own session ends with these, or it redirects to the login by itself.
 SELF_REDIRECTING = {("/logout", POST), ("/login", READ), ("/lock", POST)}
-WALKED = [key for key in TABLE if key not in SELF_REDIRECTING]
+# Tried ten times a minute, then refused to whoever it is; test_pairing holds it.
+LIMITED = {("/pair", POST)}
+WALKED = [key for key in TABLE if key not in SELF_REDIRECTING | LIMITED]
 
 
 def test_roles(app, tokens):
@@ -180,11 +199,32 @@ def test_roles(app, tokens):
     assert wrong == []
 
 
+def test_machines(app, machines):
+    """Each has its own screen and nothing else, and no machine's token is good as another's."""
+    wrong = []
+    for path, methods in WALKED:
+        allowed = OF_MACHINES.get(TABLE[path, methods], set())
+        for kind, token in machines.items():
+            for cookie in DeviceKind:
+                answer = ask(app, methods[0], path, token, f"pq_{cookie}")
+                is_allowed = TABLE[path, methods] is P.PUBLIC or (
+                    kind in allowed and cookie is kind
+                )
+                if is_refused(answer) == is_allowed:
+                    wrong.append((methods[0], path, kind, cookie, answer.status_code))
+    assert wrong == []
+
+
+def test_a_machine_is_no_session(app, machines):
+    for token in machines.values():
+        assert is_refused(ask(app, "GET", "/loket", token))
+
+
 def test_locked_screen(app, tokens):
     wrong = []
     for path, methods in WALKED:
         answer = ask(app, methods[0], path, tokens["locked"])
-        is_open = TABLE[path, methods] in {P.PUBLIC, P.KIOSK, P.DISPLAY, P.SESSION}
+        is_open = TABLE[path, methods] in {P.PUBLIC, P.SESSION}
         if is_refused(answer) == is_open:
             wrong.append((methods[0], path, answer.status_code))
     assert wrong == []

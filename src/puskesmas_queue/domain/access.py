@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from puskesmas_queue.domain.devices import Device, DeviceKind
+
 ActorKind = Literal["user", "device", "system"]
 
 
@@ -28,9 +30,9 @@ class Permission(StrEnum):
     PUBLIC = "public"
     """Anybody: landing page, login, a ticket's own page."""
     KIOSK = "kiosk"
-    """The kiosk: open to any device until devices can be paired."""
+    """The kiosk: for a machine that was paired as one."""
     DISPLAY = "display"
-    """TV and speaker: numbers only, open to any device until devices can be paired."""
+    """TV and speaker: numbers only, for a machine that was paired as one of them."""
     DEMO = "demo"
     """Exists in the demo only, needs no login there."""
     SESSION = "session"
@@ -46,8 +48,14 @@ class Permission(StrEnum):
     AUDIT_VIEW = "audit_view"
 
 
-EVERYBODY = frozenset({Permission.PUBLIC, Permission.KIOSK, Permission.DISPLAY})
-"""Granted without a session; requests for these need not look one up."""
+EVERYBODY = frozenset({Permission.PUBLIC})
+"""Granted without a session."""
+
+OF_DEVICES = frozenset({Permission.KIOSK, Permission.DISPLAY})
+"""Granted to machines, whoever is logged in there; requests for these look no session up."""
+
+IN_DEMO = OF_DEVICES | {Permission.DEMO}
+"""Granted to everybody where the server is a demo."""
 
 LOGGED_IN = frozenset({Permission.SESSION, Permission.SELF})
 
@@ -65,6 +73,14 @@ ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.PETUGAS_RM: frozenset({Permission.DAY_VIEW}),
     Role.KEPALA: frozenset({Permission.DAY_VIEW}),
     Role.AUDITOR: frozenset({Permission.AUDIT_VIEW}),
+}
+
+DEVICE_PERMISSIONS: Mapping[DeviceKind, frozenset[Permission]] = {
+    DeviceKind.KIOSK: frozenset({Permission.KIOSK}),
+    DeviceKind.DISPLAY: frozenset({Permission.DISPLAY}),
+    DeviceKind.SPEAKER: frozenset({Permission.DISPLAY}),
+    # Whoever works there logs in; the device says at which counter.
+    DeviceKind.COUNTER: frozenset(),
 }
 
 
@@ -97,7 +113,7 @@ class Actor:
         kind: `user` (a session), `device` (kiosk, TV, phone) or `system` (timer, command line).
         id: The user's id; None for devices and the system.
         name: The user's name, or what the device or job is called.
-        device: Anonymous device id of the browser, if any.
+        device: What a paired machine is known by, else the anonymous id of the browser, if any.
         address: Network address, if any.
         role: The user's role; None for devices and the system.
     """
@@ -120,20 +136,23 @@ def cli_actor(login: str) -> Actor:
     return Actor("system", name=f"cli:{login}", device="cli")
 
 
-def may(principal: Principal | None, permission: Permission, *, is_demo: bool = False) -> bool:
+def may(who: Principal | Device | None, permission: Permission, *, is_demo: bool = False) -> bool:
     """
-    Decide whether this principal may; the only place that does.
+    Decide whether a user or machine may; the only place that does.
 
     Args:
-        principal: None for whoever is not logged in.
-        is_demo: Whether this server is a demo, where `Permission.DEMO` is open to all.
+        who: A session's user, a token's user or a paired machine; None for anybody else.
+        permission: What is asked for.
+        is_demo: Whether this server is a demo, where kiosk, TV and `/demo` are open to all.
     """
-    if permission in EVERYBODY:
+    if permission in EVERYBODY or (is_demo and permission in IN_DEMO):
         return True
-    if permission is Permission.DEMO:
-        return is_demo
-    if principal is None:
-        return False
-    if principal.is_locked:
+    match who:
+        case None:
+            return False
+        case Device():
+            is_paired = who.paired_at is not None and who.revoked_at is None
+            return is_paired and permission in DEVICE_PERMISSIONS[who.kind]
+    if who.is_locked:
         return permission is Permission.SESSION
-    return permission in LOGGED_IN or permission in ROLE_PERMISSIONS[principal.role]
+    return permission in LOGGED_IN or permission in ROLE_PERMISSIONS[who.role]

@@ -53,6 +53,11 @@ class Device:
     seen_address: str | None
     revoked_at: datetime | None
 
+    @property
+    def mark(self) -> str:
+        """What events, the audit and idempotency keys know it by."""
+        return f"device-{self.id}"
+
     def state(self, now: datetime) -> DeviceState:
         """Say how it stands at a moment."""
         if self.revoked_at is not None:

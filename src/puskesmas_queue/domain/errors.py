@@ -10,6 +10,7 @@ QueueError
 │   ├── WeakPassword          the password rule says no
 │   └── KeyReused             the idempotency key came with another request before
 ├── NotFound                  no such ticket, counter, session or link
+│   └── CodeExpired           a pairing code that was not typed in time
 ├── Conflict                  right words, wrong moment
 │   ├── EdgeNotAllowed        the ticket's state machine has no such edge
 │   ├── CounterBusy           a called ticket was not answered yet
@@ -128,6 +129,10 @@ class KeyReused(InvalidRequest):
 
 class NotFound(QueueError):
     """No such thing in this clinic."""
+
+
+class CodeExpired(NotFound):
+    """A device's one-time code that was good once: it needs a new one."""
 
 
 class Conflict(QueueError):

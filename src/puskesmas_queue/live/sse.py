@@ -7,7 +7,7 @@ from sse_starlette import EventSourceResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from puskesmas_queue.domain.access import EVERYBODY, Permission
+from puskesmas_queue.domain.access import Permission, may
 from puskesmas_queue.live.hub import Hub
 from puskesmas_queue.live.topics import KINDS, parse_name, parse_names
 from puskesmas_queue.web.page import Page
@@ -30,7 +30,7 @@ async def live(page: Page) -> Response:
     """Open the stream of the topics that the address names."""
     hub: Hub = page.request.app.state.hub
     names = page.path["topics"].split(",")
-    needed = [one for one in _needs(page) if one not in EVERYBODY]
+    needed = [one for one in _needs(page) if not may(None, one, is_demo=page.is_demo)]
     stream = hub.stream(list(dict.fromkeys(names)))
     if needed:
         stream = _while_allowed(page, needed, stream)

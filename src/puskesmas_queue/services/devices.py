@@ -9,7 +9,6 @@ Source: security rules, "Devices".
 
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
 
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.access import Actor
@@ -20,7 +19,7 @@ from puskesmas_queue.domain.devices import (
     DeviceKind,
     DeviceState,
 )
-from puskesmas_queue.domain.errors import InvalidRequest, NotFound, UnknownName
+from puskesmas_queue.domain.errors import CodeExpired, InvalidRequest, NotFound, UnknownName
 from puskesmas_queue.domain.tickets import new_code
 from puskesmas_queue.services.sessions import hash_token
 from puskesmas_queue.storage import counters, units
@@ -29,7 +28,6 @@ from puskesmas_queue.storage.transaction import Tx
 
 DEVICES_TOPIC = "devices"
 """Given a new version when a device was paired, changed or revoked."""
-SEEN_STEP = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +127,18 @@ def pair(clinic: Clinic, code: str, actor: Actor) -> PairedDevice:
         actor: The machine that asks.
 
     Raises:
+        CodeExpired: It came too late.
         NotFound: No device waits for this code.
     """
-    typed = "".join(code.upper().replace("-", "").split())
+    typed = tidy_code(code)
     token = secrets.token_urlsafe(32)
 
     def run(tx: Tx) -> PairedDevice:
         found = rows.by_code(tx, hash_token(typed))
-        if found is None or found.state(tx.now) is not DeviceState.WAITING:
+        if found is None:
             raise NotFound("no device waits for this code")
+        if found.state(tx.now) is not DeviceState.WAITING:
+            raise CodeExpired("this code was not typed in time")
         rows.change(
             tx,
             found.id,
@@ -155,16 +156,39 @@ def pair(clinic: Clinic, code: str, actor: Actor) -> PairedDevice:
     return clinic.db.write(run)
 
 
+def tidy_code(text: str) -> str:
+    """Write a code as it was made, however it was typed."""
+    return "".join(text.upper().replace("-", "").split())
+
+
 def device_of(clinic: Clinic, token: str) -> Device | None:
-    """Return the device whose token this is, None where there is none any more."""
-    return clinic.db.read(lambda tx: rows.by_token(tx, hash_token(token)))
+    """
+    Return the device whose token this is, None where there is none any more.
+
+    All tokens' hashes are remembered until a device changes: a kiosk's request costs no query.
+    """
+    known = clinic.remembered("devices", DEVICES_TOPIC, 0.0, lambda: clinic.db.read(rows.by_token))
+    return known.get(hash_token(token))
 
 
 def saw_device(clinic: Clinic, device: Device, address: str | None) -> None:
-    """Note that a device is there, at most once a minute."""
-    before = clinic.clock.now() - SEEN_STEP
-    if device.seen_at is None or device.seen_at <= before:
-        clinic.db.write(lambda tx: rows.saw(tx, device.id, address, before))
+    """Note that a device is there; written later, so that no request waits for it."""
+    clinic.sightings[device.id] = (clinic.clock.now(), address)
+
+
+def write_sightings(clinic: Clinic) -> None:
+    """Write when the devices of this process were last there. For the timer, once a minute."""
+    sightings, clinic.sightings = clinic.sightings, {}
+    # A copy: a request that began before may still add to it.
+    seen = dict(sightings)
+
+    def run(tx: Tx) -> None:
+        # In one order, since another process may write the same devices.
+        for device_id, (at, address) in sorted(seen.items()):
+            rows.saw(tx, device_id, at, address)
+
+    if seen:
+        clinic.db.write(run)
 
 
 def revoke_device(clinic: Clinic, device_id: int, actor: Actor) -> None:

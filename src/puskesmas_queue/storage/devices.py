@@ -24,7 +24,7 @@ _COLUMNS = (
 
 
 def _device(row: Any) -> Device:
-    values = row._asdict()
+    values = {column.key: getattr(row, column.key) for column in _COLUMNS}
     return Device(**{**values, "kind": DeviceKind(values["kind"])})
 
 
@@ -48,9 +48,14 @@ def by_code(tx: Reading, code_hash: str) -> Device | None:
     return _one(tx, devices.c.code_hash == code_hash, True)
 
 
-def by_token(tx: Reading, token_hash: str) -> Device | None:
-    """Read the device whose token this is."""
-    return _one(tx, devices.c.token_hash == token_hash, False)
+def by_token(tx: Reading) -> dict[str, Device]:
+    """Read all devices that have a token, by its hash."""
+    rows = tx.conn.execute(
+        select(devices.c.token_hash, *_COLUMNS).where(
+            devices.c.clinic_id == tx.clinic_id, devices.c.token_hash.is_not(None)
+        )
+    )
+    return {row.token_hash: _device(row) for row in rows}
 
 
 def insert(tx: Tx, values: dict[str, object]) -> int:
@@ -67,16 +72,16 @@ def change(tx: Tx, device_id: int, **values: object) -> None:
     )
 
 
-def saw(tx: Tx, device_id: int, address: str | None, before: datetime) -> None:
-    """Note that a device asked, unless that was noted after `before`."""
+def saw(tx: Tx, device_id: int, at: datetime, address: str | None) -> None:
+    """Note that a device was there at a moment, unless a later one is known."""
     tx.conn.execute(
         update(devices)
         .where(
             devices.c.clinic_id == tx.clinic_id,
             devices.c.id == device_id,
-            devices.c.seen_at.is_(None) | (devices.c.seen_at <= before),
+            devices.c.seen_at.is_(None) | (devices.c.seen_at < at),
         )
-        .values(seen_at=tx.now, seen_address=address)
+        .values(seen_at=at, seen_address=address)
     )
 
 

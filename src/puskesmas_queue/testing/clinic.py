@@ -13,6 +13,7 @@ from puskesmas_queue.app import make_app
 from puskesmas_queue.clinic import SETTINGS_TOPIC, open_clinic
 from puskesmas_queue.clock import ShiftedClock
 from puskesmas_queue.domain.access import SYSTEM, Actor, Role
+from puskesmas_queue.domain.devices import DeviceKind
 from puskesmas_queue.domain.tickets import (
     Lane,
     PaymentType,
@@ -27,6 +28,7 @@ from puskesmas_queue.services import (
     calling,
     counters,
     day,
+    devices,
     facts,
     plugin_settings,
     presets,
@@ -41,6 +43,7 @@ from puskesmas_queue.storage.crypto import make_key_file
 from puskesmas_queue.storage.faults import FaultRow
 from puskesmas_queue.storage.plugin_settings import StoredValue
 from puskesmas_queue.storage.transaction import Tx
+from puskesmas_queue.web.security import machine_cookie
 from puskesmas_queue.workers.outbox import OutboxWorker, Tell
 from puskesmas_queue.workers.plugins import (
     MIGRATION_DEADLINE_S,
@@ -243,7 +246,11 @@ class ClinicUnderTest:
     # Pages
 
     def get(self, path: str, role: Role | None = None) -> "Response":
-        """Ask for a page, as nobody or as somebody of a role; redirects are not followed."""
+        """
+        Ask for a page, as nobody or as somebody of a role; redirects are not followed.
+
+        Every browser is paired as a kiosk and a TV as well.
+        """
         return self._browser(role).get(path)
 
     def post(
@@ -265,11 +272,20 @@ class ClinicUnderTest:
                 hooks.run(plugin, "migrations", data.prepare, MIGRATION_DEADLINE_S)
             hooks.call_life(plugin, "startup", self.clock.now(), STARTUP_DEADLINE_S)
 
+    def _hall(self) -> dict[str, str]:
+        """Pair one more machine as kiosk and TV, and return its cookies."""
+        cookies = {}
+        for kind in (DeviceKind.KIOSK, DeviceKind.DISPLAY):
+            made = devices.add_device(self.clinic, kind, kind.value, SYSTEM, zone="main")
+            paired = devices.pair(self.clinic, made.code, SYSTEM)
+            cookies[machine_cookie(kind, is_https=False)] = paired.token
+        return cookies
+
     def _browser(self, role: Role | None) -> "TestClient":
         from starlette.testclient import TestClient  # needs httpx2
 
         if role not in self._browsers:
-            cookies = {}
+            cookies = self._hall()
             if role is not None:
                 name = role.value.replace("_", "-")
                 password = accounts.add_user(self.clinic, name, SYSTEM, role=role)

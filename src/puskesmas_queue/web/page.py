@@ -8,10 +8,18 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from puskesmas_queue.domain.access import Actor, Permission, Principal, may
+from puskesmas_queue.domain.access import (
+    DEVICE_PERMISSIONS,
+    OF_DEVICES,
+    Actor,
+    Permission,
+    Principal,
+    may,
+)
+from puskesmas_queue.domain.devices import Device, DeviceKind
 from puskesmas_queue.domain.errors import Forbidden, InvalidRequest
-from puskesmas_queue.services import sessions
-from puskesmas_queue.web.security import Facts, facts_of
+from puskesmas_queue.services import devices, sessions
+from puskesmas_queue.web.security import Facts, facts_of, set_machine_cookie
 
 if TYPE_CHECKING:
     from puskesmas_queue.clinic import Clinic
@@ -50,6 +58,8 @@ class Page:
         self.request = request
         self.facts: Facts = facts_of(request)
         self.principal = principal
+        self.machine: Device | None = None
+        """The paired machine that asks, where it matters to the route."""
         self.form = _texts(form or {})
         self.query = _texts(request.query_params)
         self.path = _texts({key: str(value) for key, value in request.path_params.items()})
@@ -85,17 +95,50 @@ class Page:
 
     @property
     def actor(self) -> Actor:
-        """Who acts: the user of the session, else the browser."""
-        who, facts = self.principal, self.facts
+        """Who acts: the user of the session, else the machine, else the browser."""
+        who, machine, facts = self.principal, self.machine, self.facts
+        name = "" if machine is None else machine.name
         return Actor(
             kind="device" if who is None else "user",
             id=None if who is None else who.user_id,
-            name="" if who is None else who.name,
-            device=facts.device,
+            name=name if who is None else who.name,
+            device=facts.device if machine is None else machine.mark,
             address=facts.address,
             user_agent=facts.user_agent,
             role=None if who is None else who.role,
         )
+
+    @property
+    def zone(self) -> str | None:
+        """The hall that the address names, else the one that the machine stands in."""
+        return self.query.get("zone") or (None if self.machine is None else self.machine.zone)
+
+    def keep_paired(self, response: Response) -> Response:
+        """Begin the machine's cookie anew, since browsers forget it after 400 days."""
+        if self.machine is not None:
+            token = self.facts.machine_tokens[self.machine.kind]
+            set_machine_cookie(response, self.facts, self.machine.kind, token)
+        return response
+
+    def paired(self, kind: DeviceKind) -> Device | None:
+        """Return the machine of a kind that this browser was paired as, if it still is one."""
+        token = self.facts.machine_tokens.get(kind)
+        device = None if token is None else devices.device_of(self.clinic, token)
+        if device is None or device.kind is not kind:
+            return None
+        devices.saw_device(self.clinic, device, self.facts.address)
+        return device
+
+    def machine_for(self, permission: Permission) -> Device | None:
+        """
+        Return the paired machine that this browser is where something is asked for.
+
+        For what a user does that is the counter's, since it says where they work.
+        """
+        if permission not in OF_DEVICES:
+            return self.paired(DeviceKind.COUNTER)
+        kinds = (kind for kind, granted in DEVICE_PERMISSIONS.items() if permission in granted)
+        return next((found for kind in kinds if (found := self.paired(kind)) is not None), None)
 
     def gettext(self, message: str, **values: object) -> str:
         """Return a text in the page's language, with `%(name)s` filled in."""
@@ -136,13 +179,18 @@ class Page:
         Raises:
             Forbidden: The principal may not.
         """
-        if not may(self.principal, permission, is_demo=self.is_demo):
+        if not self.may(permission):
             raise Forbidden(permission.value)
+
+    def may(self, permission: Permission) -> bool:
+        """Say whether whoever asks may: for kiosk and TV the machine, else the user."""
+        who = self.machine_for(permission) if permission in OF_DEVICES else self.principal
+        return may(who, permission, is_demo=self.is_demo)
 
     def is_still_allowed(self, permission: Permission) -> bool:
         """Look again, for streams that outlive their session. Reads the database."""
-        if self.principal is None:
-            return may(None, permission, is_demo=self.is_demo)
+        if permission in OF_DEVICES or self.principal is None:
+            return self.may(permission)
         now = sessions.principal_of(self.clinic, self.principal.session_hash)
         return may(now, permission, is_demo=self.is_demo)
 

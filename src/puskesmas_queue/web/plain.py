@@ -60,6 +60,11 @@ TOO_MANY = (
     "Terlalu banyak percobaan masuk dari alamat ini. Tunggu satu menit lalu coba lagi.",
     "Too many login attempts from this address; wait a minute.",
 )
+TOO_MANY_CODES = (
+    "Terlalu banyak percobaan",
+    "Terlalu banyak kode dicoba dari alamat ini. Tunggu satu menit lalu coba lagi.",
+    "Too many codes were tried from this address; wait a minute.",
+)
 CRASHED = (
     "Terjadi gangguan",
     "Permintaan ini tidak dapat diselesaikan. Yang sudah tersimpan tetap aman. Coba lagi; bila "

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from puskesmas_queue.domain.access import Permission, Principal, may
+from puskesmas_queue.domain.access import EVERYBODY, OF_DEVICES, Permission, Principal
 from puskesmas_queue.domain.errors import (
     Forbidden,
     NotFound,
@@ -38,8 +38,8 @@ from puskesmas_queue.web.security import facts_of
 from puskesmas_queue.web.threads import Threads
 
 MAX_FIELDS = 200
-WITHOUT_SESSION = frozenset({Permission.KIOSK, Permission.DISPLAY})
-"""Screens of the hall act as devices: whoever is logged in there, nothing is looked up."""
+PAIRING_PATH = "/pair"
+"""Where a browser becomes a machine of the clinic."""
 PLAIN_FORM = "application/x-www-form-urlencoded"
 
 Handler = Callable[[Page], Response]
@@ -240,17 +240,21 @@ def _open_live(request: Request, permission: Permission, needs: Needs | None) ->
 
 def _principal(request: Request, permission: Permission, *, extend: bool) -> Principal | None:
     token = facts_of(request).session_token
-    if token is None or permission in WITHOUT_SESSION:
+    if token is None or permission in OF_DEVICES:
         return None
     return sessions.load_session(request.app.state.clinic, token, extend=extend)
 
 
 def _refusal(page: Page, permission: Permission) -> Response | None:
     """Answer whoever may not; None for whoever may."""
-    if may(page.principal, permission, is_demo=page.is_demo):
+    if permission not in EVERYBODY:
+        page.machine = page.machine_for(permission)
+    if page.may(permission):
         return None
     if permission is Permission.DEMO:
         return error_response(page, NotFound("not a demo"))
+    if permission in OF_DEVICES:
+        return _ask(page, f"{PAIRING_PATH}?for={permission}", comes_back=False)
     if page.principal is None:
         return _ask(page, "/login")
     if page.principal.is_locked:
@@ -261,13 +265,13 @@ def _refusal(page: Page, permission: Permission) -> Response | None:
     return error_response(page, Forbidden(permission.value))
 
 
-def _ask(page: Page, path: str) -> Response:
-    """Send to a form that asks for the password, and back afterwards."""
+def _ask(page: Page, path: str, *, comes_back: bool = True) -> Response:
+    """Send to a form that asks for the password or the code."""
     request = page.request
     if page.is_htmx or request.headers.get("accept", "").startswith("text/event-stream"):
         return Response(status_code=401, headers={"HX-Redirect": path} if page.is_htmx else None)
     wanted = None
-    if request.method in ("GET", "HEAD"):
+    if comes_back and request.method in ("GET", "HEAD"):
         query = f"?{request.url.query}" if request.url.query else ""
         wanted = local_path(request.url.path + query)
     return page.redirect(path, next=wanted)

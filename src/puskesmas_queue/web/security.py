@@ -10,7 +10,7 @@ Source: security rules, "Pages" and "Requests".
 import logging
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from puskesmas_queue.domain.devices import DeviceKind
 from puskesmas_queue.domain.errors import SetupError
 from puskesmas_queue.web.limits import RateLimit
 from puskesmas_queue.web.plain import (
@@ -30,6 +31,7 @@ from puskesmas_queue.web.plain import (
     NOT_PRIVATE,
     TOO_LARGE,
     TOO_MANY,
+    TOO_MANY_CODES,
     plain_page,
 )
 
@@ -51,10 +53,14 @@ SECURE_SESSION_COOKIE = "__Host-pq_session"
 PLAIN_SESSION_COOKIE = "pq_session"
 DEVICE_COOKIE = "pq_device"
 DEVICE_AGE_S = 365 * 24 * 3600
+MACHINE_AGE_S = 400 * 24 * 3600
+"""The longest that browsers keep a cookie; each visit begins it anew."""
 MAX_BODY = 1_000_000
 MAX_PATH = 2_000
 """Longer than any page's; Python reads no number of more than 4300 figures, as `{id:int}` would."""
 LOGINS_PER_MINUTE = 20
+CODES_PER_MINUTE = 10
+"""Tries of a pairing code from one address."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_AGENT = 300
 STATIC_PATHS = re.compile(r"/(?:x/[a-z0-9_]+/)?static/")
@@ -107,6 +113,8 @@ class Facts:
         session_token: From the session cookie, if it has the right form.
         is_public_port: Whether it came in by the plain port of patients' phones, where no cookie
             is read or set.
+        machine_tokens: From the cookies of paired machines, one for each kind: one computer may
+            be kiosk, TV and counter.
     """
 
     address: str | None
@@ -115,6 +123,7 @@ class Facts:
     device: str
     is_new_device: bool
     session_token: str | None
+    machine_tokens: Mapping[DeviceKind, str]
     user_agent: str | None
     is_public_port: bool = False
 
@@ -148,6 +157,24 @@ def clear_session_cookie(response: Response, facts: Facts) -> None:
     )
 
 
+def set_machine_cookie(response: Response, facts: Facts, kind: DeviceKind, token: str) -> None:
+    """Let the browser be a paired machine from now on."""
+    response.set_cookie(
+        machine_cookie(kind, facts.is_https),
+        token,
+        max_age=MACHINE_AGE_S,
+        path="/",
+        secure=facts.is_https,
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def machine_cookie(kind: DeviceKind, is_https: bool) -> str:
+    """Name the cookie of a paired machine."""
+    return f"{'__Host-' if is_https else ''}pq_{kind}"
+
+
 class SecurityMiddleware:
     """
     Refuses what no route should see and gives every answer its headers.
@@ -169,6 +196,7 @@ class SecurityMiddleware:
         self.crash = crash
         self.proxies = [_network(text) for text in self.options.trusted_proxies]
         self.logins = RateLimit(LOGINS_PER_MINUTE, 60)
+        self.codes = RateLimit(CODES_PER_MINUTE, 60)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -225,6 +253,10 @@ class SecurityMiddleware:
             wait_s = self.logins.take(facts.address or "")
             if wait_s:
                 return plain_page(429, TOO_MANY, {"retry-after": str(wait_s)})
+        if scope["path"] == "/pair":
+            wait_s = self.codes.take(facts.address or "")
+            if wait_s:
+                return plain_page(429, TOO_MANY_CODES, {"retry-after": str(wait_s)})
         return None
 
     def _is_own_origin(self, scope: Scope, headers: Headers, facts: Facts) -> bool:
@@ -269,6 +301,7 @@ def read_facts(scope: Scope, headers: Headers, proxies: list[Network]) -> Facts:
         device=secrets.token_urlsafe(16) if is_new_device else device,
         is_new_device=is_new_device and not is_public_port,
         session_token=token if _TOKEN.fullmatch(token) else None,
+        machine_tokens=_machine_tokens(cookies, is_https),
         user_agent=headers.get("user-agent", "")[:MAX_AGENT] or None,
         is_public_port=is_public_port,
     )
@@ -340,6 +373,15 @@ def _device_cookie(facts: Facts) -> str:
 
 def _session_cookie(is_https: bool) -> str:
     return SECURE_SESSION_COOKIE if is_https else PLAIN_SESSION_COOKIE
+
+
+def _machine_tokens(cookies: Mapping[str, str], is_https: bool) -> dict[DeviceKind, str]:
+    found = {}
+    for kind in DeviceKind:
+        token = cookies.get(machine_cookie(kind, is_https), "")
+        if _TOKEN.fullmatch(token):
+            found[kind] = token
+    return found
 
 
 def _cookies(headers: Headers) -> dict[str, str]:

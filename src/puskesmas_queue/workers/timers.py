@@ -1,5 +1,5 @@
 """
-The clinic's timers: expiry at midnight, held tickets, idle sessions, silent speakers.
+The clinic's timers: expiry at midnight, held tickets, idle sessions, silent speakers, devices seen.
 
 Every step is idempotent. One leader runs them: the process itself on SQLite, on PostgreSQL
 whoever holds the advisory lock. Every process looks for versions that nobody told it of.
@@ -12,11 +12,12 @@ from collections.abc import Callable
 
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.errors import QueueError
-from puskesmas_queue.services import day, facts, sessions, speech
+from puskesmas_queue.services import day, devices, facts, sessions, speech
 from puskesmas_queue.services.line import all_zones
 from puskesmas_queue.storage.leader import Leader
 
 TICK_S = 1.0
+SIGHTINGS_S = 60.0
 log = logging.getLogger(__name__)
 
 
@@ -38,6 +39,7 @@ class Timers:
             (3600.0, lambda: facts.forget_delivered(clinic)),
         )
         self._due = [0.0] * len(self._steps)
+        self._sightings_due = time.monotonic() + SIGHTINGS_S
 
     def start(self) -> None:
         """Begin; what was missed while the server was off is caught up at once."""
@@ -54,6 +56,7 @@ class Timers:
         while not self._stop.is_set():
             try:
                 self._clinic.look()
+                self._write_sightings()
                 if self._leader.is_leading():
                     self._take_steps()
                 was_failing = False
@@ -73,6 +76,13 @@ class Timers:
             if now >= self._due[index]:
                 self._due[index] = now + every_s
                 step()
+
+    def _write_sightings(self) -> None:
+        # Not the leader's alone: each process knows whom it saw.
+        now = time.monotonic()
+        if now >= self._sightings_due:
+            self._sightings_due = now + SIGHTINGS_S
+            devices.write_sightings(self._clinic)
 
     def _speech(self) -> None:
         for zone in all_zones(self._clinic):

@@ -37,11 +37,11 @@ def clock_context(page: Page) -> dict[str, Any]:
 
 def display(page: Page) -> Response:
     """Show a zone's TV, in the language that the clinic set unless the address names one."""
-    zone = known_zone(page.clinic, page.query.get("zone"))
+    zone = known_zone(page.clinic, page.zone)
     language = page.clinic.settings.get("display.language")
     if "lang" not in page.query and language != page.lang:
         page.lang = language
-    return page.render(
+    response = page.render(
         "display.html",
         line=line_view(page.clinic, zone),
         zone=zone,
@@ -49,6 +49,7 @@ def display(page: Page) -> Response:
         topic=live_topic("display", zone, page.lang),
         **clock_context(page),
     )
+    return page.keep_paired(response)
 
 
 def heartbeat(page: Page) -> Response:

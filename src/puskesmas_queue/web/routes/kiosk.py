@@ -106,14 +106,14 @@ class Answers:
 
 def start(page: Page) -> Response:
     """Show the first page; closed hours and a clock in doubt leave the emergency tile only."""
-    zone = known_zone(page.clinic, page.query.get("zone"))
+    zone = known_zone(page.clinic, page.zone)
     line = line_view(page.clinic, zone)
     state = "open"
     if line.clock_fault is not None:
         state = "blocked"
     elif line.opens_at is not None:
         state = "closed"
-    return page.render(
+    response = page.render(
         "kiosk/start.html",
         f=_new_key(),
         line=line,
@@ -122,6 +122,7 @@ def start(page: Page) -> Response:
         waiting=sum(unit.waiting for unit in line.units if not unit.is_emergency),
         emergency_units=[unit.code for unit in line.units if unit.is_emergency],
     )
+    return page.keep_paired(response)
 
 
 def new(page: Page) -> Response:
@@ -162,7 +163,7 @@ def unit(page: Page) -> Response:
     lacking = answers.missing(payment=True)
     if lacking is not None:
         return page.redirect(lacking, **answers.query())
-    zone = known_zone(page.clinic, page.query.get("zone"))
+    zone = known_zone(page.clinic, page.zone)
     line = line_view(page.clinic, zone)
     refused = page.query.get("refused")
     error = page.query.get("error")
@@ -225,7 +226,7 @@ def ticket(page: Page) -> Response:
     return page.render(
         "kiosk/ticket.html",
         view=view,
-        zone=known_zone(page.clinic, page.query.get("zone")),
+        zone=known_zone(page.clinic, page.zone),
         print_now=page.query.get("print") == "1",
         already=page.query.get("already") == "1",
         by_page=providers.is_printed_by_page(page.clinic),
@@ -240,7 +241,7 @@ def print_slip(page: Page) -> Response:
 
 def help_page(page: Page) -> Response:
     """Say how it works."""
-    return page.render("kiosk/help.html", zone=known_zone(page.clinic, page.query.get("zone")))
+    return page.render("kiosk/help.html", zone=known_zone(page.clinic, page.zone))
 
 
 def _new_key() -> str:
@@ -262,7 +263,7 @@ def _common(page: Page, answers: Answers) -> dict[str, Any]:
         "steps": answers.steps,
         "after_lane": _after_lane(answers),
         "before_payment": "/kiosk/reason" if answers.lane is Lane.PRIORITY else "/kiosk/category",
-        "zone": known_zone(page.clinic, answers.zone),
+        "zone": known_zone(page.clinic, page.zone),
     }
 
 
@@ -277,7 +278,7 @@ def _direction(page: Page, *, number: str | None, code: str) -> Response:
         number=number,
         code=code,
         place=(ugd.room or ugd.name) if ugd is not None else None,
-        zone=known_zone(page.clinic, page.query.get("zone")),
+        zone=known_zone(page.clinic, page.zone),
     )
 
 

@@ -129,7 +129,7 @@ def number_of(page: Page) -> int | None:
 def _seen(page: Page) -> tuple[LineView, CounterLine | None]:
     """Read the line with this session's counter in it: one reading, so that both agree."""
     mine = counters.counter_of(page.clinic, session_of(page))
-    zone = known_zone(page.clinic, page.query.get("zone")) if mine is None else mine.zone
+    zone = known_zone(page.clinic, page.zone) if mine is None else mine.zone
     line = line_view(page.clinic, zone)
     if mine is None:
         return line, None
