@@ -26,5 +26,6 @@ bench:
 	$(BIN)/python bench/issue_sqlite.py
 	$(BIN)/python bench/issue_postgres.py
 	$(BIN)/python bench/call_next.py
+	$(BIN)/python bench/live.py
 	$(BIN)/python bench/call_to_pixel.py
 	$(BIN)/python bench/plugin_faults.py

@@ -1,10 +1,10 @@
 """
-Live streams: from a call until every open stream has the changed display, in one server process.
+Live streams: from publishing a change until every open stream has it, in one server process.
 
-Ours: a counter calls by its page's own POST on `puskesmas-queue serve`; rules, audit, commit and
-rendering are in the time. From the call's answer on ("published") only the sending is.
-The ceiling: bare asyncio sockets that send as many bytes to as many readers. Both have the same
-readers, in a process of their own, and take turns.
+Ours: `serve` with a route that commits the smallest change (`live_server.py`), so commit, rendering
+and sending are in the time, and a phone's topic, the one that hundreds read. The ceiling: bare
+asyncio sockets that send as many bytes to as many readers. Both have the same readers, in a process
+of their own, and take turns.
 """
 
 import http.client
@@ -13,38 +13,36 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-import desk
 import harness
 import kiosk
 import load
 
-TOPIC = "display-main"
+TOPIC = "phone-main"
 ALL_RATIO, MOST_KB = 2.5, 30
-COUNTER = 1
+WAITING = 100
+"""Numbers in the line, so that an event has about 1 kB."""
 
 
 @dataclass(slots=True)
 class Series:
     """
-    Rounds of one server, milliseconds.
+    Rounds of one server.
 
     Args:
-        last: From the call until the last reader had it, by round.
-        sent: The same from the moment the call was answered.
-        each: From the call until each reader had it, all rounds.
-        lost: Readers that never had it.
+        last: From publishing until the last reader had it, by round, milliseconds.
+        each: The same until each reader had it, all rounds.
+        lost: How often a reader did not get it.
         kb: Memory of the server by reader, kB.
     """
 
     last: list[float]
-    sent: list[float]
     each: list[float]
     lost: int
     kb: float
@@ -61,99 +59,98 @@ def main() -> int:
 
 def rows_of(count: int, rounds: int) -> list[harness.Row]:
     """Measure with so many readers."""
+    head = f"event: {TOPIC}\ndata: ".encode()
     with harness.scratch() as folder:
-        config = harness.make_bench_clinic(folder, "sqlite:///data/puskesmas.db", counters=2)
-        login = json.loads((folder / "logins.json").read_text())[COUNTER - 1]
+        config = harness.make_bench_clinic(folder, "sqlite:///data/puskesmas.db")
+        program = [str(harness.BENCH / "live_server.py"), str(config.path)]
         raw_program = [str(harness.BENCH / "raw_live.py")]
-        with harness.serving(config) as url, harness.running(raw_program, folder) as raw_url:
-            load.run(url, 1, rounds + 5, kiosk.Kiosk(url, 1, config).request)
-            cookie = "; ".join(f"{k}={v}" for k, v in harness.tv_cookies(config).items())
-            size = event_size(url, cookie)
-            with closing(desk.Counter(url, *login, COUNTER)) as counter:
-                ours, raw = take_turns(
-                    count,
-                    rounds,
-                    (url, f"/live/{TOPIC}", cookie, counter),
-                    (raw_url, f"event: {TOPIC}\ndata: {'x' * (size - 30)}\n\n".encode()),
-                )
+        with harness.running(program, folder) as url, harness.running(raw_program, folder) as raw:
+            load.run(url, 1, WAITING, kiosk.Kiosk(url, 1, config).request)
+            size = event_size(url)
+            ours, bare = take_turns(
+                count,
+                rounds,
+                Published(url, f"/live/{TOPIC}", "/bench/publish", b""),
+                # The server's own event of the topic, as long to the byte.
+                Published(raw, "/", "/", head.ljust(size - 2, b"x") + b"\n\n"),
+            )
+    ratio = harness.middle(ours.last) / harness.middle(bare.last)
     row = harness.Row(
-        f"live: call until all of {count:,} readers have it, {size / 1000:.1f} kB an event",
+        f"live: published until all of {count:,} readers have it, {size / 1000:.1f} kB an event",
         "ms (all have it, median)",
-        ceiling=harness.middle(raw.last),
+        ceiling=harness.middle(bare.last),
         ours=harness.middle(ours.last),
-        ratio=harness.middle(ours.last) / harness.middle(raw.last),
+        ratio=ratio,
         target=f"<= {ALL_RATIO}",
-        is_met=harness.middle(ours.last) / harness.middle(raw.last) <= ALL_RATIO,
-        ceiling_p50_ms=load.percentile(raw.each, 50),
-        ceiling_p99_ms=load.percentile(raw.each, 99),
+        is_met=ratio <= ALL_RATIO,
+        ceiling_p50_ms=load.percentile(bare.each, 50),
+        ceiling_p99_ms=load.percentile(bare.each, 99),
         p50_ms=load.percentile(ours.each, 50),
         p99_ms=load.percentile(ours.each, 99),
         counts={"without it": ours.lost},
     )
-    sent = harness.Row(
-        f"live: answer of the call until all of {count:,} readers have it",
-        "ms (all have it, median)",
-        ceiling=harness.middle(raw.last),
-        ours=harness.middle(ours.sent),
-        ratio=harness.middle(ours.sent) / harness.middle(raw.last),
-        target=f"<= {ALL_RATIO}",
-        is_met=harness.middle(ours.sent) / harness.middle(raw.last) <= ALL_RATIO,
-    )
     memory = harness.Row(
         f"live: memory of the server by reader, {count:,} readers",
         "kB",
-        ceiling=raw.kb,
+        ceiling=bare.kb,
         ours=ours.kb,
-        ratio=ours.kb / raw.kb,
+        ratio=ours.kb / bare.kb,
         target=f"ours <= {MOST_KB} kB",
         is_met=ours.kb <= MOST_KB,
     )
-    return [row, sent, memory]
+    return [row, memory]
 
 
-def take_turns(
-    count: int,
-    rounds: int,
-    ours: tuple[str, str, str, desk.Counter],
-    raw: tuple[str, bytes],
-) -> tuple[Series, Series]:
-    """Open both crowds; call on one server, then on the other, again and again."""
-    url, path, cookie, counter = ours
-    raw_url, event = raw
-    found = Series([], [], [], 0, 0), Series([], [], [], 0, 0)
-    with Crowd(url, path, count, cookie) as crowd, Crowd(raw_url, "/", count) as raw_crowd:
-        found[0].kb, found[1].kb = crowd.kb, raw_crowd.kb
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A server: where its stream is, and what publishes one more event on it."""
+
+    url: str
+    stream: str
+    path: str
+    data: bytes
+
+    def publish(self) -> None:
+        """Let all readers have one more event."""
+        headers = {"Sec-Fetch-Site": "same-origin"}
+        with closing(http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=10)) as client:
+            client.request("POST", self.path, self.data, headers)
+            answer = client.getresponse()
+            assert answer.status == 204, answer.read()
+
+
+def take_turns(count: int, rounds: int, ours: Published, bare: Published) -> tuple[Series, Series]:
+    """Open both crowds; publish on one server, then on the other, again and again."""
+    found = Series([], [], 0, 0), Series([], [], 0, 0)
+    with Crowd(ours, count) as crowd, Crowd(bare, count) as bare_crowd:
+        found[0].kb, found[1].kb = crowd.kb, bare_crowd.kb
         for _ in range(rounds):
-            for one, series, call in (
-                (raw_crowd, found[1], lambda: publish(raw_url, event)),
-                (crowd, found[0], counter.call),
-            ):
+            for one, series in ((bare_crowd, found[1]), (crowd, found[0])):
                 time.sleep(random.uniform(0.2, 0.4))
-                one.measure(call, series)
-            counter.serve()
-            # What the serving shows is no round.
-            time.sleep(0.2 + count / 20_000)
+                one.measure(series)
     return found
 
 
 class Crowd:
     """So many readers of one server, in a process of their own."""
 
-    def __init__(self, url: str, path: str, count: int, cookie: str = "") -> None:
+    def __init__(self, server: Published, count: int) -> None:
+        self._server = server
         self._count = count
-        host, _, port = urlsplit(url).netloc.partition(":")
-        self._process_id = listening_process(int(port))
-        before = memory_kb(self._process_id)
+        host, _, port = urlsplit(server.url).netloc.partition(":")
+        process_id = listening_process(int(port))
+        before = memory_kb(process_id)
         program = str(harness.BENCH / "live_clients.py")
         self._process = subprocess.Popen(
-            [sys.executable, program, host, port, path, TOPIC, str(count), cookie],
+            [sys.executable, program, host, port, server.stream, TOPIC, str(count)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
         self._expect("ready")
         time.sleep(1 + count / 2_000)
-        self.kb = (memory_kb(self._process_id) - before) / count
+        # A page of memory is the least that is seen; of a few readers nothing is.
+        self.kb = max(0.1, (memory_kb(process_id) - before) / count)
 
     def __enter__(self) -> Self:
         return self
@@ -166,20 +163,18 @@ class Crowd:
         self._process.wait(15)
         self._process.stdout.close()
 
-    def measure(self, call: Callable[[], object], series: Series) -> None:
-        """Call once and wait until all readers have it."""
+    def measure(self, series: Series) -> None:
+        """Publish once and wait until all readers have it."""
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
         self._expect("go")
         started = time.monotonic()
-        call()
-        answered = time.monotonic()
+        self._server.publish()
         times = json.loads(self._line())
         series.lost += self._count - len(times)
         series.each += [(at - started) * 1000 for at in times]
         series.last.append((max(times) - started) * 1000)
-        series.sent.append((max(times) - answered) * 1000)
 
     def _expect(self, word: str) -> None:
         line = self._line()
@@ -191,10 +186,10 @@ class Crowd:
         return self._process.stdout.readline()
 
 
-def event_size(url: str, cookie: str) -> int:
+def event_size(url: str) -> int:
     """Return how long one event of the topic is, bytes."""
     with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)) as connection:
-        connection.request("GET", f"/live/{TOPIC}", headers={"cookie": cookie})
+        connection.request("GET", f"/live/{TOPIC}")
         answer = connection.getresponse()
         size = 0
         for line in answer:
@@ -204,13 +199,6 @@ def event_size(url: str, cookie: str) -> int:
             if line == b"\n" and name == TOPIC:
                 return size
     raise RuntimeError("the stream ended")
-
-
-def publish(url: str, event: bytes) -> None:
-    """Let the bare server send an event to all."""
-    with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)) as connection:
-        connection.request("POST", "/", event)
-        connection.getresponse().read()
 
 
 def listening_process(port: int) -> int:

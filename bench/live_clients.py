@@ -1,7 +1,7 @@
 """
 Many readers of one live stream, in a process of their own.
 
-Run as `live_clients.py HOST PORT PATH EVENT COUNT COOKIE`. It prints `ready` when each has the
+Run as `live_clients.py HOST PORT PATH EVENT COUNT`. It prints `ready` when each has the
 stream; for each line on stdin it waits until every reader has got EVENT once more and prints when,
 one JSON list of seconds on this machine's steady clock.
 """
@@ -12,6 +12,7 @@ import json
 import resource
 import sys
 import time
+from typing import cast
 
 import uvloop
 
@@ -52,9 +53,10 @@ class Reader(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the stream."""
-        assert isinstance(transport, asyncio.Transport)
-        self._readers.open.add(transport)
-        transport.write(self._request)
+        # uvloop's transports are no subclass of asyncio's.
+        stream = cast("asyncio.Transport", transport)
+        self._readers.open.add(stream)
+        stream.write(self._request)
 
     def data_received(self, data: bytes) -> None:
         """Count; the mark may come in two pieces."""
@@ -74,12 +76,11 @@ class Reader(asyncio.Protocol):
             self._first.set_exception(exc or ConnectionError("closed before it answered"))
 
 
-async def read(host: str, port: int, path: str, event: str, count: int, cookie: str) -> None:
+async def read(host: str, port: int, path: str, event: str, count: int) -> None:
     """Open the streams, then time one round for each line."""
     loop = asyncio.get_running_loop()
     readers = Readers(event, count)
-    head = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n"
-    request = f"{head}Cookie: {cookie}\r\n\r\n".encode()
+    request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
     for begin in range(0, count, AT_ONCE):
         firsts = []
         for _ in range(min(AT_ONCE, count - begin)):
@@ -88,7 +89,7 @@ async def read(host: str, port: int, path: str, event: str, count: int, cookie: 
                 lambda first=first: Reader(readers, request, first), host, port
             )
             firsts.append(first)
-        await asyncio.gather(*firsts)
+        await asyncio.wait_for(asyncio.gather(*firsts), ROUND_S)
     print("ready", flush=True)
     while await loop.run_in_executor(None, sys.stdin.readline):
         readers.begin()
@@ -108,11 +109,10 @@ def main() -> None:
     parser.add_argument("path")
     parser.add_argument("event")
     parser.add_argument("count", type=int)
-    parser.add_argument("cookie")
     given = parser.parse_args()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    uvloop.run(read(given.host, given.port, given.path, given.event, given.count, given.cookie))
+    uvloop.run(read(given.host, given.port, given.path, given.event, given.count))
 
 
 if __name__ == "__main__":

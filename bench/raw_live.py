@@ -6,6 +6,7 @@ topics, no clean-up but that of closed connections.
 """
 
 import asyncio
+from typing import cast
 
 import uvloop
 
@@ -22,8 +23,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the way back."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are no subclass of asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Take a reader in, or send an event to all."""

@@ -1,5 +1,6 @@
 """Composition root: settings → Clinic → Starlette app. Imports everything, decides nothing."""
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from puskesmas_queue.domain.errors import InvalidRequest, NotFound
 from puskesmas_queue.live import sse
 from puskesmas_queue.live.hub import Hub
 from puskesmas_queue.live.listen import Listener
+from puskesmas_queue.live.stream import LiveStream
 from puskesmas_queue.live.topics import LiveTopics
 from puskesmas_queue.settings import load_config
 from puskesmas_queue.web.assets import VersionedFiles
@@ -89,9 +91,11 @@ def make_app(
         gc.set_threshold(50_000, 20, 1_000)
         clinic.plugins.log_broken()
         hub.start()
+        ending = asyncio.create_task(LiveStream.end_with_server(hub))
         timers.start()
         lives.start()
         yield
+        ending.cancel()
         await hub.stop()
         await run_in_threadpool(timers.stop)
         await run_in_threadpool(lives.stop)
@@ -120,7 +124,6 @@ def make_app(
                 ),
                 crash=_crash,
             ),
-            # Streams are left alone: the middleware knows their content type.
             Middleware(Compression, minimum_size=1024, compresslevel=5),
         ],
     )

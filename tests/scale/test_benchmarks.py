@@ -28,6 +28,10 @@ def test_call_next(postgres_server):
     check("call_next", PUSKESMAS_TEST_POSTGRES=postgres_server.url)
 
 
+def test_live():
+    check("live")
+
+
 @pytest.mark.browser
 def test_call_to_pixel():
     if chromium.find_chromium() is None:

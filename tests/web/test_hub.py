@@ -4,11 +4,12 @@ import asyncio
 import json
 import threading
 
-import pytest
-
 from puskesmas_queue.domain.errors import StorageUnavailable
-from puskesmas_queue.live import hub as hub_module
+from puskesmas_queue.live import reader as reader_module
+from puskesmas_queue.live import stream as stream_module
 from puskesmas_queue.live.hub import Hub, encode
+from puskesmas_queue.live.reader import Reader
+from puskesmas_queue.live.stream import LiveStream
 
 
 class Stage:
@@ -35,14 +36,36 @@ class Stage:
         self.hub.touched({"line:main": self.value})
 
 
-async def until(stream, text: str, seen: list[bytes] | None = None) -> bytes:
-    async with asyncio.timeout(5):
-        async for message in stream:
-            if seen is not None:
-                seen.append(message)
-            if text.encode() in message:
-                return message
-    raise AssertionError(text)
+class Screen:
+    """A reader of one topic; `takes` is cleared while it takes nothing."""
+
+    def __init__(self, stage: Stage, names: tuple[str, ...] = ("display-main",)) -> None:
+        self.hub, self.names = stage.hub, names
+        self.messages: list[bytes] = []
+        self.is_ended = False
+        self.takes = asyncio.Event()
+        self.takes.set()
+        self.reader = Reader(self.send, self.end)
+        self.hub.add(self.reader, names)
+
+    async def send(self, message) -> None:
+        await self.takes.wait()
+        self.messages.append(message["body"])
+
+    def end(self) -> None:
+        self.is_ended = True
+
+    def leave(self) -> None:
+        self.hub.remove(self.reader, self.names)
+
+    async def until(self, text: str) -> bytes:
+        """Wait for a message that holds this; return it."""
+        async with asyncio.timeout(5):
+            while True:
+                for message in self.messages:
+                    if text.encode() in message:
+                        return message
+                await asyncio.sleep(0.005)
 
 
 def play(scene) -> None:
@@ -63,56 +86,137 @@ def test_a_new_reader_gets_a_beat_and_the_present_state():
 
     async def scene(stage: Stage) -> None:
         stage.value = 7
-        seen: list[bytes] = []
-        await until(stage.hub.stream(["display-main"]), "display-main=7", seen)
-        assert b'event: beat\ndata: {"now": 1234, "v": "v1"}\n\n' in b"".join(seen)
+        screen = Screen(stage)
+        await screen.until("display-main=7")
+        assert screen.messages[0] == b'event: beat\ndata: {"now": 1234, "v": "v1"}\n\n'
+        # What is known already comes with the beat, in one piece.
+        assert b"display-main=7" in Screen(stage).messages[0]
 
     play(scene)
 
 
-def test_all_readers_share_one_rendering():
-    """A hundred screens, one change: one rendering."""
+def test_all_readers_share_one_rendering_and_its_bytes():
+    """A thousand screens, one change: one rendering, one message."""
 
     async def scene(stage: Stage) -> None:
-        streams = [stage.hub.stream(["display-main"]) for _ in range(100)]
-        await asyncio.gather(*(until(stream, "=0") for stream in streams))
-        before = stage.renders
+        screens = [Screen(stage) for _ in range(1000)]
+        await asyncio.gather(*(screen.until("=0") for screen in screens))
+        before, counted = stage.renders, stage.hub.renders
         stage.change()
-        messages = await asyncio.gather(*(until(stream, "=1") for stream in streams))
+        messages = await asyncio.gather(*(screen.until("=1") for screen in screens))
         assert stage.renders == before + 1
-        assert len({id(message) for message in messages}) <= len(messages)
-        assert {message.count(b"=1") for message in messages} == {1}
+        assert stage.hub.renders == counted + 1
+        assert len({id(message) for message in messages}) == 1
+
+    play(scene)
+
+
+def test_a_reader_that_keeps_up_costs_no_task():
+    """Thousands of phones are no thousands of tasks."""
+
+    async def scene(stage: Stage) -> None:
+        before = len(asyncio.all_tasks())
+        screens = [Screen(stage) for _ in range(500)]
+        stage.change()
+        await asyncio.gather(*(screen.until("=1") for screen in screens))
+        assert len(asyncio.all_tasks()) <= before + 1
 
     play(scene)
 
 
 def test_a_slow_reader_skips_to_the_latest():
-    """What was not sent yet is replaced, not queued."""
+    """What was not sent yet is replaced, not queued, and nobody else waits for it."""
 
     async def scene(stage: Stage) -> None:
-        stream = stage.hub.stream(["display-main"])
-        await until(stream, "=0")
+        slow, quick = Screen(stage), Screen(stage)
+        await slow.until("=0")
+        slow.takes.clear()
         for _ in range(5):
             stage.change()
-            await asyncio.sleep(hub_module.RENDER_GAP_S * 1.5)
-        message = await until(stream, "=5")
-        assert message.count(b"event: display-main") == 1
+            await quick.until(f"={stage.value}")
+        assert slow.reader.is_slow
+        slow.takes.set()
+        last = await slow.until("=5")
+        assert last.count(b"event: display-main") == 1
+        # The one that was being sent, and the latest.
+        assert [message for message in slow.messages if b"display" in message][-2:] == [
+            encode("display-main", "display-main=1"), last,
+        ]  # fmt: skip
+        await asyncio.sleep(0.01)
+        assert not slow.reader.is_slow
+        stage.change()
+        await slow.until("=6")
 
     play(scene)
+
+
+def test_a_reader_that_never_reads_is_let_go(monkeypatch):
+    """What waits for it is bounded meanwhile, and it ends once."""
+    monkeypatch.setattr(reader_module, "SEND_TIMEOUT_S", 0.2)
+
+    async def scene(stage: Stage) -> None:
+        screen = Screen(stage, ("display-main", "speech-main"))
+        await screen.until("=0")
+        screen.takes.clear()
+        for _ in range(10):
+            stage.change()
+            await asyncio.sleep(0.05)
+            assert len(screen.reader._pending or ()) <= 3
+        assert screen.is_ended
+        sent = len(screen.messages)
+        screen.takes.set()
+        stage.change()
+        await asyncio.sleep(0.1)
+        assert len(screen.messages) == sent
+
+    play(scene)
+
+
+def test_a_broken_reader_breaks_no_other(caplog):
+    """One connection's failure is its own."""
+
+    async def scene(stage: Stage) -> None:
+        broken, whole = Screen(stage), Screen(stage)
+        await whole.until("=0")
+
+        async def fail(message) -> None:
+            raise RuntimeError("closed")
+
+        broken.reader._send = fail
+        stage.change()
+        await whole.until("=1")
+        assert broken.is_ended
+
+    play(scene)
+    assert "a live stream broke off" in caplog.text
 
 
 def test_a_change_during_a_rendering_is_rendered_again():
     """The last state always arrives."""
 
     async def scene(stage: Stage) -> None:
-        stream = stage.hub.stream(["display-main"])
-        await until(stream, "=0")
+        screen = Screen(stage)
+        await screen.until("=0")
         stage.gate.clear()
         stage.change()
         await asyncio.sleep(0.05)
         stage.change()
         stage.gate.set()
-        await until(stream, "=2")
+        await screen.until("=2")
+
+    play(scene)
+
+
+def test_who_comes_during_a_rendering_gets_what_comes_of_it():
+    """Even where the picture is the same for those who were there."""
+
+    async def scene(stage: Stage) -> None:
+        stage.gate.clear()
+        first = Screen(stage)
+        await asyncio.sleep(0.05)
+        second = Screen(stage)
+        stage.gate.set()
+        await asyncio.gather(first.until("=0"), second.until("=0"))
 
     play(scene)
 
@@ -121,14 +225,12 @@ def test_an_unchanged_picture_is_not_sent_again():
     """A commit that this topic does not show costs no bytes."""
 
     async def scene(stage: Stage) -> None:
-        seen: list[bytes] = []
-        stream = stage.hub.stream(["display-main"])
-        await until(stream, "=0", seen)
+        screen = Screen(stage)
+        await screen.until("=0")
+        seen = len(screen.messages)
         stage.hub.touched({"line:main": 1})
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.5):
-                async for message in stream:
-                    assert b"display-main" not in message
+        await asyncio.sleep(0.5)
+        assert all(b"display-main" not in message for message in screen.messages[seen:])
 
     play(scene)
 
@@ -137,11 +239,11 @@ def test_a_busy_database_is_tried_again():
     """A screen does not stay behind because one reading failed."""
 
     async def scene(stage: Stage) -> None:
-        stream = stage.hub.stream(["display-main"])
-        await until(stream, "=0")
+        screen = Screen(stage)
+        await screen.until("=0")
         stage.failures = 1
         stage.change()
-        await until(stream, "=1")
+        await screen.until("=1")
 
     play(scene)
 
@@ -150,15 +252,111 @@ def test_nothing_is_rendered_for_nobody():
     """Topics without readers cost nothing, and the next reader gets the present state."""
 
     async def scene(stage: Stage) -> None:
-        stream = stage.hub.stream(["display-main"])
-        await until(stream, "=0")
-        await stream.aclose()
+        screen = Screen(stage)
+        await screen.until("=0")
+        screen.leave()
         assert stage.hub.readers == 0
         before = stage.renders
         stage.change()
         await asyncio.sleep(0.2)
         assert stage.renders == before
-        await until(stage.hub.stream(["display-main"]), "=1")
+        await Screen(stage).until("=1")
+
+    play(scene)
+
+
+class Request:
+    """One request for a stream, as a server makes it."""
+
+    def __init__(self, stage: Stage, check=None, method: str = "GET") -> None:
+        self.sent: list[dict] = []
+        self.takes = asyncio.Event()
+        self.takes.set()
+        self.goes = asyncio.Event()
+        stream = LiveStream(stage.hub, ["display-main"], check)
+        scope = {"type": "http", "method": method}
+        self.task = asyncio.create_task(stream(scope, self.receive, self.send))
+
+    async def send(self, message) -> None:
+        await self.takes.wait()
+        self.sent.append(message)
+
+    async def receive(self):
+        await self.goes.wait()
+        return {"type": "http.disconnect"}
+
+    async def over(self) -> None:
+        async with asyncio.timeout(5):
+            await self.task
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.sent[-1].get("more_body", True)
+
+
+def test_a_stream_ends_when_its_reader_goes_away():
+    """A handler that never watches would keep every closed connection."""
+
+    async def scene(stage: Stage) -> None:
+        request = Request(stage)
+        await asyncio.sleep(0.05)
+        assert dict(request.sent[0]["headers"])[b"content-type"].startswith(b"text/event-stream")
+        assert stage.hub.readers == 1
+        request.goes.set()
+        await request.over()
+        assert stage.hub.readers == 0
+
+    play(scene)
+
+
+def test_a_stream_ends_when_it_may_not_be_read_any_more(monkeypatch):
+    """A session that ended, a device that was revoked, or nobody can say."""
+    monkeypatch.setattr(stream_module, "RECHECK_S", 0.02)
+
+    async def scene(stage: Stage) -> None:
+        answers = [True, True, False]
+
+        async def is_allowed() -> bool:
+            return answers.pop(0)
+
+        async def cannot_say() -> bool:
+            raise StorageUnavailable("busy")
+
+        for check in (is_allowed, cannot_say):
+            request = Request(stage, check)
+            await request.over()
+            assert request.is_whole
+            assert stage.hub.readers == 0
+        assert answers == []
+
+    play(scene)
+
+
+def test_all_streams_end_when_the_server_stops():
+    """Nobody waits for streams that never end by themselves."""
+
+    async def scene(stage: Stage) -> None:
+        requests = [Request(stage) for _ in range(20)]
+        await asyncio.sleep(0.05)
+        requests[0].takes.clear()
+        stage.change()
+        await asyncio.sleep(0.1)
+        stage.hub.end_all()
+        await asyncio.gather(*(request.over() for request in requests))
+        assert stage.hub.readers == 0
+        assert [request.is_whole for request in requests] == [False] + [True] * 19
+
+    play(scene)
+
+
+def test_head_opens_no_stream():
+    """What it asks for is the headers."""
+
+    async def scene(stage: Stage) -> None:
+        request = Request(stage, method="HEAD")
+        await request.over()
+        assert stage.hub.readers == 0
+        assert request.is_whole
 
     play(scene)
 

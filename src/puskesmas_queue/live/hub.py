@@ -8,10 +8,11 @@ is slow skips to the latest. Lives in the event loop; commits tell it from other
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from puskesmas_queue.domain.errors import QueueError
+from puskesmas_queue.live.reader import Reader, body
 
 BEAT_S = 2.0
 """Pages that miss two of these say so; EventSource cannot see comment pings."""
@@ -19,6 +20,8 @@ RENDER_GAP_S = 0.05
 """A topic is rendered at most so often: while 30 people take numbers, one picture shows all."""
 REFRESH_S = 20.0
 """Topics are looked at so often without a change, since opening hours and clocks move too."""
+SLICE = 200
+"""So many readers are sent to before other work of the event loop has its turn."""
 log = logging.getLogger(__name__)
 
 
@@ -30,23 +33,10 @@ class Topic:
         self.data: str | None = None
         self.message = b""
         self.readers: set[Reader] = set()
+        self.newcomers: set[Reader] = set()
+        """Readers that came before there was anything to send."""
         self.is_stale = True
         self.task: asyncio.Task[None] | None = None
-
-
-class Reader:
-    """One stream: what it has not sent yet."""
-
-    def __init__(self) -> None:
-        self.pending: dict[str, bytes] = {}
-        self.known: set[str] = set()
-        self.wake = asyncio.Event()
-
-    def put(self, name: str, message: bytes) -> None:
-        """Let the stream send this; an older message of the same name is dropped."""
-        self.pending[name] = message
-        self.known.add(name)
-        self.wake.set()
 
 
 class Hub:
@@ -72,6 +62,7 @@ class Hub:
         self._now_ms = now_ms
         self._asset_version = asset_version
         self._topics: dict[str, Topic] = {}
+        self._readers: set[Reader] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._beat_task: asyncio.Task[None] | None = None
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="hub")
@@ -81,7 +72,7 @@ class Hub:
     @property
     def readers(self) -> int:
         """How many streams are open."""
-        return len({id(reader) for topic in self._topics.values() for reader in topic.readers})
+        return len(self._readers)
 
     def start(self) -> None:
         """Begin, inside the running event loop."""
@@ -104,35 +95,43 @@ class Hub:
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._touch, frozenset(versions))
 
-    async def stream(self, names: list[str]) -> AsyncIterator[bytes]:
+    def end_all(self) -> None:
+        """End every stream: the server stops."""
+        for reader in list(self._readers):
+            reader.end()
+
+    def add(self, reader: Reader, names: Iterable[str]) -> None:
         """
-        Send topics to one reader until it goes away.
+        Send topics to one more reader, the present state first.
 
         Args:
+            reader: Who reads.
             names: Live topics; unknown ones must have been refused before.
-
-        Yields:
-            Ready bytes of one or more server-sent events.
         """
-        topics = [self._topics.setdefault(name, Topic(name)) for name in names]
-        reader = Reader()
-        for topic in topics:
+        self._readers.add(reader)
+        known = [self._beat()]
+        stale = []
+        for name in names:
+            topic = self._topics.setdefault(name, Topic(name))
             topic.readers.add(reader)
-        try:
-            reader.put("beat", self._beat())
-            for topic in topics:
-                if topic.is_stale or not topic.message:
-                    self._refresh(topic)
-                else:
-                    reader.put(topic.name, topic.message)
-            while True:
-                await reader.wake.wait()
-                reader.wake.clear()
-                messages, reader.pending = reader.pending, {}
-                yield b"".join(messages.values())
-        finally:
-            for topic in topics:
+            if topic.is_stale or not topic.message:
+                topic.newcomers.add(reader)
+                stale.append(topic)
+            else:
+                known.append(topic.message)
+        reader.put("beat", body(b"".join(known)))
+        for topic in stale:
+            self._refresh(topic)
+
+    def remove(self, reader: Reader, names: Iterable[str]) -> None:
+        """Forget a reader that went away."""
+        reader.close()
+        self._readers.discard(reader)
+        for name in names:
+            topic = self._topics.get(name)
+            if topic is not None:
                 topic.readers.discard(reader)
+                topic.newcomers.discard(reader)
                 if not topic.readers:
                     topic.is_stale = True
 
@@ -168,10 +167,8 @@ class Hub:
             message = encode(topic.name, data)
             is_new = data != topic.data
             topic.data, topic.message = data, message
-            for reader in topic.readers:
-                # A reader that came while this was rendered has nothing yet.
-                if is_new or topic.name not in reader.known:
-                    reader.put(topic.name, message)
+            wanting, topic.newcomers = topic.readers if is_new else topic.newcomers, set()
+            await _broadcast(topic.name, message, wanting)
             await asyncio.sleep(RENDER_GAP_S)
 
     async def _beats(self) -> None:
@@ -179,10 +176,7 @@ class Hub:
         while True:
             await asyncio.sleep(BEAT_S)
             rounds += 1
-            message = self._beat()
-            for topic in self._topics.values():
-                for reader in topic.readers:
-                    reader.put("beat", message)
+            await _broadcast("beat", self._beat(), self._readers)
             if rounds % max(1, round(REFRESH_S / BEAT_S)) == 0:
                 for topic in list(self._topics.values()):
                     if topic.readers:
@@ -192,6 +186,15 @@ class Hub:
 
     def _beat(self) -> bytes:
         return encode("beat", json.dumps({"now": self._now_ms(), "v": self._asset_version}))
+
+
+async def _broadcast(name: str, data: bytes, readers: Iterable[Reader]) -> None:
+    """Send the same bytes to all of them."""
+    message = body(data)
+    for place, reader in enumerate(list(readers), 1):
+        reader.put(name, message)
+        if place % SLICE == 0:
+            await asyncio.sleep(0)
 
 
 def encode(event: str, data: str) -> bytes:

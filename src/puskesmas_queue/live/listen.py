@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -10,7 +11,10 @@ from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.errors import StorageUnavailable
 from puskesmas_queue.storage.transaction import channel
 
-RETRY_S = 2.0
+FIRST_RETRY_S, LAST_RETRY_S = 0.05, 2.0
+"""A connection that broke is made anew at once; a server that is away is tried ever less often."""
+ALIVE: dict[str, Any] = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+"""A machine that went dark says no goodbye: seconds, seconds, times."""
 log = logging.getLogger(__name__)
 
 
@@ -24,7 +28,6 @@ class Listener:
     def __init__(self, clinic: Clinic) -> None:
         self._clinic = clinic
         self._stop = threading.Event()
-        self._connection: psycopg.Connection[tuple[object, ...]] | None = None
         self._thread = threading.Thread(target=self._run, name="listen", daemon=True)
 
     def start(self) -> None:
@@ -39,16 +42,26 @@ class Listener:
     def _run(self) -> None:
         url = self._clinic.db.engine.url.set(drivername="postgresql")
         address = url.render_as_string(hide_password=False)
+        pause_s = FIRST_RETRY_S
         while not self._stop.is_set():
             try:
-                with psycopg.connect(address, autocommit=True, connect_timeout=5) as connection:
+                with psycopg.connect(
+                    address, autocommit=True, connect_timeout=5, **ALIVE
+                ) as connection:
                     name = sql.Identifier(channel(self._clinic.id))
                     connection.execute(sql.SQL("LISTEN {}").format(name))
                     self._clinic.look()
+                    pause_s = FIRST_RETRY_S
                     while not self._stop.is_set():
                         for notice in connection.notifies(timeout=1.0):
-                            topic, _, version = notice.payload.rpartition(":")
-                            self._clinic.heard(topic, int(version))
+                            self._hear(notice.payload)
             except (psycopg.Error, StorageUnavailable) as error:
                 log.warning("listening broke off: %s", error)
-                self._stop.wait(RETRY_S)
+                self._stop.wait(pause_s)
+                pause_s = min(pause_s * 2, LAST_RETRY_S)
+
+    def _hear(self, payload: str) -> None:
+        topic, _, version = payload.rpartition(":")
+        # Whoever may connect to the database may send here: what is not ours says nothing.
+        if version.isdecimal():
+            self._clinic.heard(topic, int(version))
