@@ -13,7 +13,7 @@ import pytest
 from click import Group
 from click.testing import CliRunner
 
-from puskesmas_queue.cli import main
+from puskesmas_queue.cli import main, simulate
 from puskesmas_queue.cli.root import COMMANDS
 from puskesmas_queue.domain.announcements import Announcement, Call
 from puskesmas_queue.domain.events import TICKET_FACTS, Fact
@@ -78,13 +78,16 @@ def test_every_command_is_described():
         commands.update(f"{name} {one}" for one in below)
         if not below:
             commands.add(name)
+    commands.update(f"simulate {one}" for one in simulate.OWN)
     assert listed == commands
 
 
-@pytest.mark.parametrize("name", ["demo", "init", "serve"])
+@pytest.mark.parametrize(
+    "name", ["demo", "init", "serve", *(f"simulate {one}" for one in simulate.OWN)]
+)
 def test_every_option_is_described(name):
     row = next(line for line in page("commands").splitlines() if line.startswith(f"| `{name}"))
-    help_text = CliRunner().invoke(main, [name, "--help"]).output
+    help_text = CliRunner().invoke(main, [*name.split(), "--help"]).output
 
     options = set(re.findall(r"--[a-z-]+", help_text)) - {"--help", "--config"}
     assert {option for option in options if f"`{option}" not in row} == set()

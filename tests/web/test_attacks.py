@@ -20,7 +20,6 @@ from puskesmas_queue.domain.tickets import TicketState
 from puskesmas_queue.services import accounts, calling, counters, sessions, speech
 from puskesmas_queue.services.tickets import find_ticket
 from puskesmas_queue.settings import build_config, without_password
-from puskesmas_queue.simulators.clinic_day import ClinicDay
 from puskesmas_queue.web.rendering import Rendering
 from puskesmas_queue.web.routes.demo import DemoState
 from puskesmas_queue.web.routing import route
@@ -187,15 +186,6 @@ def test_steps_at_another_counter_are_refused_by_the_use_case(sqlite_clinic):
     assert done.state is TicketState.COMPLETED
     # Done is done, whoever says so again.
     assert calling.complete(sqlite_clinic, called.id, STAFF, 2) == done
-
-
-def test_day_that_was_played_leaves_its_counters_to_the_next(sqlite_clinic):
-    counters.open_counter(sqlite_clinic, 1, "demo-day-1", STAFF)
-    counters.open_counter(sqlite_clinic, 2, "budi", STAFF)
-
-    ClinicDay.leave(sqlite_clinic, SYSTEM)
-
-    assert [one.session_id for one in counters.all_counters(sqlite_clinic)] == [None, "budi"]
 
 
 # The screen that speaks

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, time
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -20,8 +21,6 @@ from puskesmas_queue.settings import CONFIG_NAME, Config, load_config
 
 if TYPE_CHECKING:
     from puskesmas_queue.clinic import Clinic
-    from puskesmas_queue.clock import ShiftedClock
-    from puskesmas_queue.simulators.clinic_day import ClinicDay
 
 DEMO_NAME = "Puskesmas Gladak Pakem"
 OPENING = time(7, 30)
@@ -34,6 +33,8 @@ STAFF = (
     ("kepala", "kepala", "Kepala Puskesmas"),
     ("auditor", "auditor", "Auditor"),
 )
+FURTHER_CLERKS = ("Ani", "Dewi", "Joko")
+"""Work at the counters after the second; after them `loket6` and so on."""
 PAGES = {
     "kiosk": "/kiosk",
     "display": "/display",
@@ -118,7 +119,7 @@ def prepare(folder: Path, counters: int) -> list[dict[str, str]]:
     config = build_config(path, tomllib.loads(text), {})
     password = make_clinic(config, text, wishes.preset, wishes.admin, counters=counters)
     logins = [{"username": STAFF[0][0], "password": password, "role": STAFF[0][1]}]
-    logins += hire(config)
+    logins += hire(config, counters)
     # Before anybody can run a command beside it: see KeptClock.
     KeptClock(folder / DEMO_CLOCK_NAME).move_to(opening(config))
     with os.fdopen(os.open(logins_path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
@@ -126,8 +127,8 @@ def prepare(folder: Path, counters: int) -> list[dict[str, str]]:
     return logins
 
 
-def hire(config: Config) -> list[dict[str, str]]:
-    """Make the demo's further accounts, with generated passwords."""
+def hire(config: Config, counters: int) -> list[dict[str, str]]:
+    """Make the demo's further accounts, one for each counter, with generated passwords."""
     from puskesmas_queue.clinic import open_clinic
     from puskesmas_queue.domain.access import Role
     from puskesmas_queue.services.accounts import add_user
@@ -140,10 +141,17 @@ def hire(config: Config) -> list[dict[str, str]]:
                 "password": add_user(clinic, username, command_actor(), role=Role(role), name=name),
                 "role": role,
             }
-            for username, role, name in STAFF[1:]
+            for username, role, name in (*STAFF[1:], *further_clerks(counters))
         ]
     finally:
         clinic.close()
+
+
+def further_clerks(counters: int) -> Iterator[tuple[str, str, str]]:
+    """Name who works at the counters after the first two."""
+    named = ((name.lower(), "petugas_loket", name) for name in FURTHER_CLERKS)
+    numbered = ((f"loket{n}", "petugas_loket", f"Petugas {n}") for n in count(6))
+    return islice(chain(named, numbered), max(0, counters - 2))
 
 
 @contextmanager
@@ -223,26 +231,29 @@ def run(
     from puskesmas_queue.clinic import open_clinic
     from puskesmas_queue.clock import KeptClock
     from puskesmas_queue.services.day import confirm_clock
-    from puskesmas_queue.simulators.clinic_day import ClinicDay
+    from puskesmas_queue.services.sessions import end_sessions_of_program
+    from puskesmas_queue.simulators.driver import DAILY_AGENT, DailyRound
     from puskesmas_queue.web.routes.demo import DemoState
 
     clock = KeptClock(config.folder / DEMO_CLOCK_NAME)
     clinic = open_clinic(config, clock)
     clock.move_to(start_of_day(clinic))
     confirm_clock(clinic, command_actor())
-    ClinicDay.leave(clinic, command_actor())
-    morning = play(clinic, clock, speed) if plays_day else None
+    end_sessions_of_program(clinic, DAILY_AGENT, command_actor())
+    days = DailyRound(config.server.public_url, speed) if plays_day else None
     server = uvicorn.Server(
         uvicorn.Config(
             make_app(clinic, DemoState(clock, logins, PAGES, simulators)), **uvicorn_options()
         )
     )
     try:
+        if days is not None:
+            days.start()
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
     finally:
-        if morning is not None:
-            morning.stop()
+        if days is not None:
+            days.stop()
     if not server.started:
         raise SetupError("the server could not start")
 
@@ -266,19 +277,3 @@ def opening(config: Config) -> datetime:
     """Return 07:30 of the clinic's present day."""
     zone = ZoneInfo(config.clinic.zone)
     return datetime.combine(datetime.now(zone).date(), OPENING, zone)
-
-
-def play(clinic: "Clinic", clock: "ShiftedClock", speed: float) -> "ClinicDay":
-    """Begin the clinic's day."""
-    from puskesmas_queue.domain.access import Actor
-    from puskesmas_queue.services.accounts import list_users
-    from puskesmas_queue.simulators.clinic_day import ClinicDay
-
-    staff = [
-        Actor("user", id=user.id, name=user.name, role=user.role)
-        for user in list_users(clinic)
-        if user.role.value == "petugas_loket"
-    ]
-    morning = ClinicDay(clinic, clock, speed, staff)
-    morning.start()
-    return morning

@@ -1,8 +1,13 @@
-"""`simulate`: stand-ins for what plugins talk to, each a real server on this machine."""
+"""
+`simulate`: a clinic's morning and load, and stand-ins for what plugins talk to.
+
+Each stand-in is a real server on this machine.
+"""
 
 import signal
 import tempfile
 import threading
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,19 +23,29 @@ if TYPE_CHECKING:
     from puskesmas_queue.extensions import RunningSimulator, Simulator
 
 
+OWN = {
+    "day": "puskesmas_queue.cli.simulate_day:day",
+}
+"""The core's own; a plugin's simulator of such a name is not found."""
+
+
 class SimulatorGroup(click.Group):
-    """Finds its commands among the simulators of the active plugins."""
+    """Finds its commands among the core's own and the simulators of the active plugins."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name the simulators of all active plugins; without a clinic there are none."""
+        """Name them all; without a clinic there are no plugins."""
         try:
             with the_clinic() as clinic:
-                return sorted(simulators(clinic))
+                return [*OWN, *sorted(simulators(clinic).keys() - OWN.keys())]
         except SetupError:
-            return []
+            return list(OWN)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command that runs the simulator of that name."""
+        """Return the core's own command, else the one that runs the simulator of that name."""
+        if cmd_name in OWN:
+            module, _, name = OWN[cmd_name].partition(":")
+            own: click.Command = getattr(import_module(module), name)
+            return own
         with the_clinic() as clinic:
             simulator = simulators(clinic).get(cmd_name)
         return None if simulator is None else _command(simulator)
@@ -39,7 +54,7 @@ class SimulatorGroup(click.Group):
 @click.group(cls=SimulatorGroup, subcommand_metavar="NAME [OPTIONS]")
 @config_option
 def simulate() -> None:
-    """Run the stand-in NAME of something that a plugin talks to, until Ctrl+C."""
+    """Play a clinic's morning or load, or run a plugin's stand-in NAME until Ctrl+C."""
 
 
 def simulators(clinic: "Clinic") -> "Mapping[str, Simulator]":

@@ -1,8 +1,11 @@
-"""What the demo lists: slips of the day and announcements."""
+"""What the demo lists: slips, announcements, and a whole day for those who play one."""
+
+from datetime import date, datetime, time, timedelta
 
 from puskesmas_queue.clinic import Clinic
-from puskesmas_queue.services.line import all_units, today
-from puskesmas_queue.storage import speech, tickets
+from puskesmas_queue.services.counters import all_counters
+from puskesmas_queue.services.line import all_units, default_zone, today
+from puskesmas_queue.storage import events, speech, tickets
 
 
 def printed(clinic: Clinic, limit: int) -> list[dict[str, object]]:
@@ -35,4 +38,50 @@ def announced(clinic: Clinic, limit: int) -> list[dict[str, object]]:
             "at": one.created_at.astimezone(clinic.timezone).isoformat(timespec="seconds"),
         }
         for one in clinic.db.read(lambda tx: speech.latest(tx, limit))
+    ]
+
+
+def hall(clinic: Clinic) -> dict[str, object]:
+    """Return the time, the units that patients can choose and the counters of the first zone."""
+    zone = default_zone(clinic)
+    return {
+        "now": clinic.clock.now().astimezone(clinic.timezone).isoformat(),
+        "zone": clinic.config.clinic.zone,
+        "units": [
+            unit.code
+            for unit in all_units(clinic)
+            if unit.zone == zone and unit.is_active and not unit.is_emergency
+        ],
+        "counters": [one.number for one in all_counters(clinic) if one.zone == zone],
+    }
+
+
+def tickets_of(clinic: Clinic, day: date) -> list[dict[str, object]]:
+    """Return every ticket of a day in the order it was issued."""
+    return [
+        {
+            "id": ticket.id,
+            "number": ticket.number,
+            "code": ticket.code,
+            "lane": ticket.lane.value,
+            "unit": ticket.unit,
+            "status": ticket.state.value,
+        }
+        for ticket in clinic.db.read(lambda tx: tickets.all_of_day(tx, day))
+    ]
+
+
+def events_of(clinic: Clinic, day: date) -> list[dict[str, object]]:
+    """Return what happened to a day's tickets and at its counters, in order."""
+    begins = datetime.combine(day, time(), clinic.timezone)
+    ends = datetime.combine(day + timedelta(days=1), time(), clinic.timezone)
+    return [
+        {
+            "at": row.at.astimezone(clinic.timezone).isoformat(),
+            "kind": row.kind,
+            "number": row.number,
+            "lane": row.lane,
+            "counter": row.counter,
+        }
+        for row in clinic.db.read(lambda tx: events.of_day(tx, day, begins, ends))
     ]

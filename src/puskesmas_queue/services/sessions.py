@@ -188,6 +188,16 @@ def end_session(clinic: "Clinic", tx: Tx, session_hash: str, actor: Actor, why: 
     return is_ended
 
 
+def end_sessions_of_program(clinic: "Clinic", user_agent: str, actor: Actor) -> int:
+    """End the sessions that a program left behind, with their counters; return how many."""
+
+    def write(tx: Tx) -> int:
+        left = [one.id_hash for one in rows.all_sessions(tx) if one.user_agent == user_agent]
+        return sum(end_session(clinic, tx, one, actor, "left behind") for one in sorted(left))
+
+    return clinic.db.write(write)
+
+
 def hold_session(tx: Tx, session_hash: str) -> bool:
     """Keep a session from ending before this transaction does; False where it is over."""
     return rows.hold_session(tx, session_hash)

@@ -1,1 +1,1 @@
-"""A clinic's day without people: for the demo, for measuring and for tests."""
+"""A clinic's morning without people: for the demo, for measuring and for tests."""

@@ -1,14 +1,16 @@
 """
 The clinic's timers: expiry at midnight, held tickets, idle sessions, silent speakers, devices seen.
 
-Every step is idempotent. One leader runs them: the process itself on SQLite, on PostgreSQL
-whoever holds the advisory lock. Every process looks for versions that nobody told it of.
+Every step is idempotent, and due when its time has passed on the clinic's clock, or on this
+machine's where that one was set back. One leader runs them: the process itself on SQLite, on
+PostgreSQL whoever holds the advisory lock. Every process looks for versions that nobody told it of.
 """
 
 import logging
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.errors import QueueError
@@ -38,7 +40,7 @@ class Timers:
             (3600.0, lambda: day.forget_old_keys(clinic)),
             (3600.0, lambda: facts.forget_delivered(clinic)),
         )
-        self._due = [0.0] * len(self._steps)
+        self._due = [(0.0, datetime.min.replace(tzinfo=UTC))] * len(self._steps)
         self._sightings_due = time.monotonic() + SIGHTINGS_S
 
     def start(self) -> None:
@@ -72,9 +74,10 @@ class Timers:
 
     def _take_steps(self) -> None:
         for index, (every_s, step) in enumerate(self._steps):
-            now = time.monotonic()
-            if now >= self._due[index]:
-                self._due[index] = now + every_s
+            ran_s, now = time.monotonic(), self._clinic.clock.now()
+            due_s, due = self._due[index]
+            if ran_s >= due_s or now >= due:
+                self._due[index] = (ran_s + every_s, now + timedelta(seconds=every_s))
                 step()
 
     def _write_sightings(self) -> None:

@@ -3,12 +3,12 @@
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from starlette.responses import JSONResponse, Response
 
 from puskesmas_queue.clock import ShiftedClock
-from puskesmas_queue.domain.access import Actor, Permission
+from puskesmas_queue.domain.access import Actor, Permission, Role
 from puskesmas_queue.domain.errors import InvalidRequest
 from puskesmas_queue.domain.tickets import Lane
 from puskesmas_queue.services import day, demo_lists, sessions, tickets
@@ -79,8 +79,9 @@ def arrivals(page: Page) -> Response:
     if count < 1 or lane is Lane.EMERGENCY:
         raise InvalidRequest("people arrive in the priority or the general lane")
     rng, units = _state(page).rng, all_units(page.clinic)
+    codes = [one.code for one in units if one.is_active and not one.is_emergency]
     numbers = [
-        tickets.issue_ticket(page.clinic, draw_request(rng, units, lane, unit), VISITOR).number
+        tickets.issue_ticket(page.clinic, draw_request(rng, codes, lane, unit), VISITOR).number
         for _ in range(count)
     ]
     return _answer(page, {"numbers": numbers})
@@ -94,6 +95,29 @@ def printed(page: Page) -> Response:
 def announced(page: Page) -> Response:
     """List what was announced, newest first."""
     return JSONResponse({"announced": demo_lists.announced(page.clinic, SHOWN * 5)})
+
+
+def hall(page: Page) -> Response:
+    """Say what there is for those who play a morning: time, units, counters and their logins."""
+    logins = [one for one in _state(page).logins if one["role"] == Role.PETUGAS_LOKET.value]
+    return JSONResponse({**demo_lists.hall(page.clinic), "logins": logins})
+
+
+def day_tickets(page: Page) -> Response:
+    """List a day's tickets."""
+    return JSONResponse({"tickets": demo_lists.tickets_of(page.clinic, _day(page))})
+
+
+def day_events(page: Page) -> Response:
+    """List what happened to a day's tickets and at its counters."""
+    return JSONResponse({"events": demo_lists.events_of(page.clinic, _day(page))})
+
+
+def _day(page: Page) -> date:
+    try:
+        return date.fromisoformat(page.query.get("date", ""))
+    except ValueError:
+        raise InvalidRequest("date is not an ISO date") from None
 
 
 def _state(page: Page) -> DemoState:
@@ -137,4 +161,7 @@ routes = [
     route("/demo/arrivals", arrivals, methods=("POST",), permission=Permission.DEMO),
     route("/demo/printed", printed, permission=Permission.DEMO),
     route("/demo/announced", announced, permission=Permission.DEMO),
+    route("/demo/hall", hall, permission=Permission.DEMO),
+    route("/demo/tickets", day_tickets, permission=Permission.DEMO),
+    route("/demo/events", day_events, permission=Permission.DEMO),
 ]
