@@ -33,6 +33,7 @@ from puskesmas_queue.web.routes import (
     account,
     day,
     demo,
+    devices,
     display,
     health,
     home,
@@ -48,7 +49,7 @@ from puskesmas_queue.workers.outbox import Outbox
 from puskesmas_queue.workers.plugins import PluginLives
 from puskesmas_queue.workers.timers import Timers
 
-SCREENS = (home, health, kiosk, ticket, display, loket, day, account, plugins, pairing)
+SCREENS = (home, health, kiosk, ticket, display, loket, day, account, plugins, devices, pairing)
 
 
 def build_app(config_path: Path) -> Starlette:

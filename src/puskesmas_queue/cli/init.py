@@ -122,6 +122,10 @@ def init(
     click.echo(f"  username  {admin}\n  password  {password}")
     click.echo("\nThe password is shown this once. Start the server with\n")
     click.echo(f"  puskesmas-queue serve --config {path}")
+    click.echo("\nKiosk and TV open /kiosk and /display there and ask for a code. Print one with\n")
+    click.echo(f"  puskesmas-queue device pair kiosk --config {path}")
+    click.echo(f"  puskesmas-queue device pair display --config {path}")
+    click.echo("\nor make it on the page Perangkat, once logged in.")
 
 
 def make_clinic(

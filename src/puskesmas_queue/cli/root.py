@@ -22,6 +22,7 @@ COMMANDS = {
     "db": "puskesmas_queue.cli.db:db",
     "settings": "puskesmas_queue.cli.settings:settings",
     "user": "puskesmas_queue.cli.user:user",
+    "device": "puskesmas_queue.cli.device:device",
     "plugin": "puskesmas_queue.cli.plugin:plugin",
     "tls": "puskesmas_queue.cli.tls:tls",
     "simulate": "puskesmas_queue.cli.simulate:simulate",

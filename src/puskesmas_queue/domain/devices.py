@@ -8,6 +8,8 @@ CODE_LIFETIME = timedelta(minutes=15)
 """A pairing code is typed at once, or made anew."""
 CODE_LENGTH = 8
 MAX_NAME = 60
+HERE_FOR = timedelta(minutes=3)
+"""A machine that was not heard of for so long is not there: it asks at least once a minute."""
 
 
 class DeviceKind(StrEnum):
@@ -57,6 +59,10 @@ class Device:
     def mark(self) -> str:
         """What events, the audit and idempotency keys know it by."""
         return f"device-{self.id}"
+
+    def is_here(self, now: datetime) -> bool:
+        """Say whether it was heard of lately."""
+        return self.seen_at is not None and abs(now - self.seen_at) < HERE_FOR
 
     def state(self, now: datetime) -> DeviceState:
         """Say how it stands at a moment."""

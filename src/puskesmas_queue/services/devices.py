@@ -8,7 +8,7 @@ Source: security rules, "Devices".
 """
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.access import Actor
@@ -48,7 +48,20 @@ class PairedDevice:
 
 def all_devices(clinic: Clinic) -> tuple[Device, ...]:
     """Return all devices, by kind and name; revoked ones last."""
-    return clinic.db.read(rows.load)
+    return tuple(_as_seen(clinic, device) for device in clinic.db.read(rows.load))
+
+
+def find_device(clinic: Clinic, device_id: int) -> Device:
+    """
+    Return one device, even a revoked one.
+
+    Raises:
+        NotFound: There is none with this id.
+    """
+    device = clinic.db.read(lambda tx: rows.by_id(tx, device_id))
+    if device is None:
+        raise NotFound(f"no device {device_id}")
+    return _as_seen(clinic, device)
 
 
 def add_device(
@@ -76,9 +89,7 @@ def add_device(
         UnknownName: No such zone.
         NotFound: No such counter.
     """
-    name = name.strip()
-    if not name or len(name) > MAX_NAME or not name.isprintable():
-        raise InvalidRequest(f"a device has a name of 1 to {MAX_NAME} characters")
+    name = _checked_name(name)
     if (kind is DeviceKind.COUNTER) != (counter is not None):
         raise InvalidRequest("a counter device, and no other, has the number of a counter")
 
@@ -97,6 +108,34 @@ def add_device(
         return _with_code(tx, device_id)
 
     return clinic.db.write(run)
+
+
+def rename_device(clinic: Clinic, device_id: int, name: str, actor: Actor) -> None:
+    """
+    Call a device something else.
+
+    Raises:
+        NotFound: No such device, or it was revoked.
+        InvalidRequest: The name is empty or too long.
+    """
+    name = _checked_name(name)
+
+    def run(tx: Tx) -> None:
+        before = _locked(tx, device_id)
+        if before.name == name:
+            return
+        rows.change(tx, device_id, name=name)
+        tx.audit(
+            "rename_device",
+            actor=actor,
+            table="devices",
+            record=device_id,
+            old={"name": before.name},
+            new={"name": name},
+        )
+        tx.touch(DEVICES_TOPIC)
+
+    clinic.db.write(run)
 
 
 def renew_code(clinic: Clinic, device_id: int, actor: Actor) -> WaitingDevice:
@@ -213,6 +252,21 @@ def revoke_device(clinic: Clinic, device_id: int, actor: Actor) -> None:
         tx.touch(DEVICES_TOPIC)
 
     clinic.db.write(run)
+
+
+def _checked_name(text: str) -> str:
+    name = text.strip()
+    if not name or len(name) > MAX_NAME or not name.isprintable():
+        raise InvalidRequest(f"a device has a name of 1 to {MAX_NAME} characters")
+    return name
+
+
+def _as_seen(clinic: Clinic, device: Device) -> Device:
+    """Add what this process saw of a device and has not written yet."""
+    at, address = clinic.sightings.get(device.id, (None, None))
+    if at is None or (device.seen_at is not None and at <= device.seen_at):
+        return device
+    return replace(device, seen_at=at, seen_address=address)
 
 
 def _with_code(tx: Tx, device_id: int) -> WaitingDevice:
