@@ -1,5 +1,6 @@
 """Two processes on PostgreSQL: what one commits, readers of the other see, cut off or not."""
 
+import asyncio
 import threading
 import time
 from contextlib import closing
@@ -8,13 +9,18 @@ import psycopg
 import pytest
 
 from puskesmas_queue.clinic import open_clinic
+from puskesmas_queue.domain.devices import DeviceKind
+from puskesmas_queue.live.hub import Hub
 from puskesmas_queue.live.listen import Listener
+from puskesmas_queue.live.reader import Reader
+from puskesmas_queue.services import devices
 from puskesmas_queue.services.calling import call_next, serve
 from puskesmas_queue.services.tickets import issue_ticket
 from puskesmas_queue.services.topics import line_topic, speech_topic
 from puskesmas_queue.storage.transaction import channel
 from support.clinics import make_clinic, make_config
 from support.desk import KIOSK, STAFF, general, open_all
+from support.machines import pair_machine
 
 pytestmark = pytest.mark.postgres
 
@@ -108,3 +114,35 @@ def test_what_is_no_version_says_nothing(writer, reader, postgres_url):
     issue_ticket(writer, general(), KIOSK)
 
     until_same(reader, dict(writer.versions))
+
+
+def test_a_device_revoked_in_one_process_goes_dark_in_another(writer, reader):
+    """Its stream ends as soon as the message of the commit is there."""
+    token = pair_machine(writer, DeviceKind.DISPLAY).token
+    until_same(reader, dict(writer.versions))
+
+    async def run() -> float:
+        hub = Hub(lambda name: "", lambda name: frozenset(), lambda: 0, "v1")
+        reader.listen(hub.touched)
+        hub.start()
+        ended = asyncio.Event()
+
+        async def send(message) -> None: ...
+
+        async def may_read() -> bool:
+            return await asyncio.to_thread(devices.device_of, reader, token) is not None
+
+        hub.add(Reader(send, ended.set), ["display-main"], may_read)
+        (device,) = devices.all_devices(writer)
+        await asyncio.sleep(0.1)
+        assert not ended.is_set()
+        await asyncio.to_thread(devices.revoke_device, writer, device.id, STAFF)
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(AT_MOST_S):
+                await ended.wait()
+        finally:
+            await hub.stop()
+        return time.monotonic() - started
+
+    assert asyncio.run(run()) < 1

@@ -3,13 +3,16 @@
 import asyncio
 import json
 import threading
+from functools import partial
 
 from puskesmas_queue.domain.errors import StorageUnavailable
+from puskesmas_queue.live import hub as hub_module
 from puskesmas_queue.live import reader as reader_module
 from puskesmas_queue.live import stream as stream_module
 from puskesmas_queue.live.hub import Hub, encode
 from puskesmas_queue.live.reader import Reader
 from puskesmas_queue.live.stream import LiveStream
+from puskesmas_queue.services.devices import DEVICES_TOPIC
 
 
 class Stage:
@@ -268,12 +271,14 @@ def test_nothing_is_rendered_for_nobody():
 class Request:
     """One request for a stream, as a server makes it."""
 
-    def __init__(self, stage: Stage, check=None, method: str = "GET") -> None:
+    def __init__(
+        self, stage: Stage, check=None, method: str = "GET", *, is_timed: bool = True
+    ) -> None:
         self.sent: list[dict] = []
         self.takes = asyncio.Event()
         self.takes.set()
         self.goes = asyncio.Event()
-        stream = LiveStream(stage.hub, ["display-main"], check)
+        stream = LiveStream(stage.hub, ["display-main"], check, is_timed=is_timed)
         scope = {"type": "http", "method": method}
         self.task = asyncio.create_task(stream(scope, self.receive, self.send))
 
@@ -328,6 +333,72 @@ def test_a_stream_ends_when_it_may_not_be_read_any_more(monkeypatch):
             assert request.is_whole
             assert stage.hub.readers == 0
         assert answers == []
+
+    play(scene)
+
+
+def test_the_streams_of_a_revoked_device_end_at_once():
+    """No beat and no timer is waited for; whoever may read on does."""
+
+    async def scene(stage: Stage) -> None:
+        revoked: set[str] = set()
+
+        async def may_read(name: str) -> bool:
+            return name not in revoked
+
+        tv, other = (
+            Request(stage, partial(may_read, name), is_timed=False) for name in ("tv", "other")
+        )
+        phone = Request(stage)
+        await asyncio.sleep(0.05)
+        revoked.add("tv")
+        stage.hub.touched({"line:main": 1})
+        await asyncio.sleep(0.05)
+        assert not tv.task.done()
+        stage.hub.touched({DEVICES_TOPIC: 2})
+        async with asyncio.timeout(0.5):
+            await tv.task
+        assert tv.is_whole
+        assert stage.hub.readers == 2
+        for request in (other, phone):
+            request.goes.set()
+            await request.over()
+
+    play(scene)
+
+
+def test_a_device_revoked_while_its_stream_opens_gets_none():
+    """Its request was allowed already, and the change was told before the stream was known."""
+
+    async def scene(stage: Stage) -> None:
+        async def may_read() -> bool:
+            return False
+
+        request = Request(stage, may_read, is_timed=False)
+        await request.over()
+        assert request.is_whole
+        assert stage.hub.readers == 0
+
+    play(scene)
+
+
+def test_machines_that_only_read_are_looked_at_now_and_then(monkeypatch):
+    """That is how a TV whose page asks for nothing is still seen."""
+    monkeypatch.setattr(hub_module, "BEAT_S", 0.01)
+    monkeypatch.setattr(hub_module, "CHECK_S", 0.05)
+
+    async def scene(stage: Stage) -> None:
+        looked: list[float] = []
+
+        async def may_read() -> bool:
+            looked.append(1)
+            return True
+
+        request = Request(stage, may_read, is_timed=False)
+        await asyncio.sleep(0.3)
+        assert 3 <= len(looked) <= 8
+        request.goes.set()
+        await request.over()
 
     play(scene)
 

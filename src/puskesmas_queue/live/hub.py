@@ -8,11 +8,12 @@ is slow skips to the latest. Lives in the event loop; commits tell it from other
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from puskesmas_queue.domain.errors import QueueError
 from puskesmas_queue.live.reader import Reader, body
+from puskesmas_queue.services.devices import DEVICES_TOPIC
 
 BEAT_S = 2.0
 """Pages that miss two of these say so; EventSource cannot see comment pings."""
@@ -20,8 +21,12 @@ RENDER_GAP_S = 0.05
 """A topic is rendered at most so often: while 30 people take numbers, one picture shows all."""
 REFRESH_S = 20.0
 """Topics are looked at so often without a change, since opening hours and clocks move too."""
+CHECK_S = 60.0
+"""Machines that read are looked at so often without a change, which shows that they are there."""
 SLICE = 200
 """So many readers are sent to before other work of the event loop has its turn."""
+Check = Callable[[], Awaitable[bool]]
+"""Says whether a reader may still read."""
 log = logging.getLogger(__name__)
 
 
@@ -63,6 +68,9 @@ class Hub:
         self._asset_version = asset_version
         self._topics: dict[str, Topic] = {}
         self._readers: set[Reader] = set()
+        self._checks: dict[Reader, Check] = {}
+        self._checking: asyncio.Task[None] | None = None
+        self._must_check = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._beat_task: asyncio.Task[None] | None = None
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="hub")
@@ -81,7 +89,8 @@ class Hub:
 
     async def stop(self) -> None:
         """End all tasks; streams end with the server."""
-        tasks = [topic.task for topic in self._topics.values()] + [self._beat_task]
+        tasks = [topic.task for topic in self._topics.values()]
+        tasks += [self._beat_task, self._checking]
         for task in tasks:
             if task is not None:
                 task.cancel()
@@ -100,15 +109,18 @@ class Hub:
         for reader in list(self._readers):
             reader.end()
 
-    def add(self, reader: Reader, names: Iterable[str]) -> None:
+    def add(self, reader: Reader, names: Iterable[str], check: Check | None = None) -> None:
         """
         Send topics to one more reader, the present state first.
 
         Args:
             reader: Who reads.
             names: Live topics; unknown ones must have been refused before.
+            check: Asked at once when a device was changed; None where everybody may read.
         """
         self._readers.add(reader)
+        if check is not None:
+            self._checks[reader] = check
         known = [self._beat()]
         stale = []
         for name in names:
@@ -127,6 +139,7 @@ class Hub:
         """Forget a reader that went away."""
         reader.close()
         self._readers.discard(reader)
+        self._checks.pop(reader, None)
         for name in names:
             topic = self._topics.get(name)
             if topic is not None:
@@ -136,11 +149,25 @@ class Hub:
                     topic.is_stale = True
 
     def _touch(self, stored: frozenset[str]) -> None:
+        if DEVICES_TOPIC in stored:
+            self._check_all()
         for topic in self._topics.values():
             if stored & self._depends_on(topic.name):
                 topic.is_stale = True
                 if topic.readers:
                     self._refresh(topic)
+
+    def _check_all(self) -> None:
+        self._must_check = True
+        if self._checking is None or self._checking.done():
+            self._checking = asyncio.create_task(self._check_readers())
+
+    async def _check_readers(self) -> None:
+        """End the streams of machines that were revoked, and of whoever else may read no more."""
+        while self._must_check:
+            self._must_check = False
+            for reader, check in list(self._checks.items()):
+                await end_refused(check, reader)
 
     def _refresh(self, topic: Topic) -> None:
         topic.is_stale = True
@@ -177,6 +204,8 @@ class Hub:
             await asyncio.sleep(BEAT_S)
             rounds += 1
             await _broadcast("beat", self._beat(), self._readers)
+            if rounds % max(1, round(CHECK_S / BEAT_S)) == 0:
+                self._check_all()
             if rounds % max(1, round(REFRESH_S / BEAT_S)) == 0:
                 for topic in list(self._topics.values()):
                     if topic.readers:
@@ -186,6 +215,22 @@ class Hub:
 
     def _beat(self) -> bytes:
         return encode("beat", json.dumps({"now": self._now_ms(), "v": self._asset_version}))
+
+
+async def end_refused(check: Check, reader: Reader) -> bool:
+    """
+    End a stream that may not be read any more, or of which nobody can say.
+
+    Returns:
+        Whether it was ended.
+    """
+    try:
+        if await check():
+            return False
+    except QueueError as error:
+        log.warning("a live stream is ended: %s", error)
+    reader.end()
+    return True
 
 
 async def _broadcast(name: str, data: bytes, readers: Iterable[Reader]) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from puskesmas_queue.domain.access import Permission, may
+from puskesmas_queue.domain.access import OF_DEVICES, Permission, may
 from puskesmas_queue.live.hub import Hub
 from puskesmas_queue.live.stream import LiveStream
 from puskesmas_queue.live.topics import KINDS, parse_name, parse_names
@@ -24,7 +24,10 @@ async def live(page: Page) -> Response:
     hub: Hub = page.request.app.state.hub
     names = parse_names(page.clinic, page.path["topics"])
     needed = [one for one in _needs(page) if not may(None, one, is_demo=page.is_demo)]
-    return LiveStream(hub, names, partial(_is_allowed, page, needed) if needed else None)
+    if not needed:
+        return LiveStream(hub, names)
+    is_timed = not OF_DEVICES.issuperset(needed)
+    return LiveStream(hub, names, partial(_is_allowed, page, needed), is_timed=is_timed)
 
 
 async def _is_allowed(page: Page, needed: list[Permission]) -> bool:

@@ -5,21 +5,16 @@ Source: docs/decisions/0022-live-streams.md
 """
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 from sse_starlette import EventSourceResponse
 from starlette.types import Receive, Scope, Send
 
-from puskesmas_queue.domain.errors import QueueError
-from puskesmas_queue.live.hub import Hub
+from puskesmas_queue.live.hub import Check, Hub, end_refused
 from puskesmas_queue.live.reader import Reader, body
 
 RECHECK_S = 4.0
-"""A stream whose session or device was ended is looked at so often."""
-Check = Callable[[], Awaitable[bool]]
-"""Says whether this reader may still read."""
-log = logging.getLogger(__name__)
+"""A stream whose session may have ended is looked at so often."""
 
 
 class LiveStream(EventSourceResponse):
@@ -33,14 +28,18 @@ class LiveStream(EventSourceResponse):
     Args:
         hub: Where the topics are.
         names: Live topics; unknown ones must have been refused before.
-        check: Asked from time to time; None where everybody may read.
+        check: Asked when a device was changed; None where everybody may read.
+        is_timed: Whether it is asked from time to time as well: nothing tells of a session's end.
     """
 
-    def __init__(self, hub: Hub, names: list[str], check: Check | None = None) -> None:
+    def __init__(
+        self, hub: Hub, names: list[str], check: Check | None = None, *, is_timed: bool = True
+    ) -> None:
         super().__init__(_nothing())
         self._hub = hub
         self._names = names
         self._check = check
+        self._is_timed = is_timed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -54,10 +53,13 @@ class LiveStream(EventSourceResponse):
         try:
             async with asyncio.timeout(None) as life:
                 reader = Reader(send, lambda: life.reschedule(loop.time()))
-                if self._check is not None:
+                if self._check is not None and self._is_timed:
                     watching = asyncio.create_task(_watch(self._check, reader))
-                self._hub.add(reader, self._names)
+                self._hub.add(reader, self._names, self._check)
                 try:
+                    if self._check is not None:
+                        # What changed after the request was allowed, and before it was added.
+                        await end_refused(self._check, reader)
                     # Without this look a closed connection would never be noticed.
                     while (await receive())["type"] != "http.disconnect":
                         pass
@@ -78,15 +80,10 @@ class LiveStream(EventSourceResponse):
 
 
 async def _watch(check: Check, reader: Reader) -> None:
-    """End a stream that may not be read any more, or of which nobody can say."""
-    try:
-        is_allowed = True
-        while is_allowed:
-            await asyncio.sleep(RECHECK_S)
-            is_allowed = await check()
-    except QueueError as error:
-        log.warning("a live stream is ended: %s", error)
-    reader.end()
+    is_over = False
+    while not is_over:
+        await asyncio.sleep(RECHECK_S)
+        is_over = await end_refused(check, reader)
 
 
 async def _nothing() -> AsyncIterator[bytes]:

@@ -188,7 +188,12 @@ class Page:
         return may(who, permission, is_demo=self.is_demo)
 
     def is_still_allowed(self, permission: Permission) -> bool:
-        """Look again, for streams that outlive their session. Reads the database."""
+        """
+        Look again, for streams that outlive their session. Reads the database.
+
+        Who reads is there, so the machine is noted as seen.
+        """
+        self.machine_for(permission)
         if permission in OF_DEVICES or self.principal is None:
             return self.may(permission)
         now = sessions.principal_of(self.clinic, self.principal.session_hash)
