@@ -3,7 +3,13 @@
 import pytest
 
 from puskesmas_queue.domain.access import SYSTEM, Role
-from puskesmas_queue.domain.errors import CounterClosed, CounterTaken, NotFound, UnknownName
+from puskesmas_queue.domain.errors import (
+    CounterClosed,
+    CounterFixed,
+    CounterTaken,
+    NotFound,
+    UnknownName,
+)
 from puskesmas_queue.domain.tickets import TicketState
 from puskesmas_queue.services import accounts, sessions
 from puskesmas_queue.services.calling import call_next, serve
@@ -93,6 +99,15 @@ def test_own_counter_after_a_new_login(clinic):
 
     assert counter_of(clinic, "budi") is None
     assert find_ticket(clinic, called.id) == called
+
+
+def test_a_computer_of_one_counter_opens_no_other(clinic):
+    with pytest.raises(CounterFixed) as refused:
+        open_counter(clinic, 1, "budi", STAFF, fixed=2)
+
+    assert (refused.value.counter, refused.value.fixed) == (1, 2)
+    assert states(clinic) == [(1, "closed", None), (2, "closed", None)]
+    assert open_counter(clinic, 2, "budi", STAFF, fixed=2).state == "open"
 
 
 def test_one_free_counter_wanted_by_two(clinic):

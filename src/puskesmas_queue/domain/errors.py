@@ -16,6 +16,7 @@ QueueError
 │   ├── CounterBusy           a called ticket was not answered yet
 │   ├── CounterClosed         the counter is not open
 │   ├── CounterTaken          somebody else works at this counter
+│   ├── CounterFixed          this computer is another counter's
 │   └── TooEarly              recall or skip before its time
 ├── Refused                   the clinic cannot take this now
 │   ├── QuotaFull             no place is left in this unit today
@@ -169,6 +170,15 @@ class CounterTaken(Conflict):
         super().__init__(f"counter {counter} is used by {user_name}")
         self.counter = counter
         self.user_name = user_name
+
+
+class CounterFixed(Conflict):
+    """This computer opens one counter only, `fixed`."""
+
+    def __init__(self, counter: int, fixed: int) -> None:
+        super().__init__(f"counter {counter} cannot be opened here: this is counter {fixed}'s")
+        self.counter = counter
+        self.fixed = fixed
 
 
 class TooEarly(Conflict):

@@ -5,7 +5,13 @@ from collections.abc import Callable
 from puskesmas_queue.clinic import SETTINGS_TOPIC, Clinic
 from puskesmas_queue.domain.access import Actor
 from puskesmas_queue.domain.days import service_date
-from puskesmas_queue.domain.errors import CounterClosed, CounterTaken, NotFound, UnknownName
+from puskesmas_queue.domain.errors import (
+    CounterClosed,
+    CounterFixed,
+    CounterTaken,
+    NotFound,
+    UnknownName,
+)
 from puskesmas_queue.domain.tickets import TicketState
 from puskesmas_queue.services.calling import give_back_in, hold_in
 from puskesmas_queue.services.topics import line_topic
@@ -20,9 +26,18 @@ def all_counters(clinic: Clinic) -> list[Counter]:
     return clinic.db.read(rows.load)
 
 
-def counter_of(clinic: Clinic, session_hash: str) -> Counter | None:
-    """Return the counter that a session works at, if any."""
-    return clinic.db.read(lambda tx: rows.by_session(tx, session_hash))
+def counter_of(clinic: Clinic, session_hash: str, fixed: int | None = None) -> Counter | None:
+    """
+    Return the counter that a session works at, if any.
+
+    Args:
+        clinic: The clinic.
+        session_hash: Who works there.
+        fixed: The counter of the computer that asks, if it is one's own: a session that works
+            at another one, say since before the computer was paired, works at none here.
+    """
+    counter = clinic.db.read(lambda tx: rows.by_session(tx, session_hash))
+    return None if counter is None or fixed not in (None, counter.number) else counter
 
 
 def open_counter(
@@ -31,6 +46,7 @@ def open_counter(
     session_hash: str,
     actor: Actor,
     *,
+    fixed: int | None = None,
     hold: Callable[[Tx, str], bool] = lambda tx, session_hash: True,
 ) -> Counter:
     """
@@ -44,13 +60,17 @@ def open_counter(
         number: Of the counter.
         session_hash: Who works there.
         actor: Who asks.
+        fixed: The counter of the computer that asks, if it is one's own.
         hold: Keeps the session from ending meanwhile and says whether it is still there. A
             counter of a session that is over would never be free again.
 
     Raises:
         NotFound: No such counter, or the session is over.
+        CounterFixed: The computer is another counter's.
         CounterTaken: Somebody else works there.
     """
+    if fixed is not None and number != fixed:
+        raise CounterFixed(number, fixed)
 
     def run(tx: Tx) -> Counter:
         if not hold(tx, session_hash):

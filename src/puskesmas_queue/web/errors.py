@@ -10,6 +10,7 @@ from puskesmas_queue.domain.errors import (
     Conflict,
     CounterBusy,
     CounterClosed,
+    CounterFixed,
     CounterTaken,
     EdgeNotAllowed,
     Forbidden,
@@ -100,13 +101,8 @@ def _conflict(page: "Page", error: QueueError) -> Message:
                 _("%(number)s masih dipanggil", number=error.number),
                 _("Pilih Hadir, Ulang, atau Lewati dulu."),
             )
-        case CounterTaken():
-            return (
-                _("Loket %(counter)s sedang dipakai", counter=error.counter),
-                _("Yang bertugas di sana: %(name)s. Pilih loket lain.", name=error.user_name),
-            )
-        case CounterClosed():
-            return (_("Loket belum dibuka"), _("Buka atau lanjutkan loket ini dulu."))
+        case CounterTaken() | CounterFixed() | CounterClosed():
+            return _counter(page, error)
         case TooEarly():
             return _too_early(page, error)
         case EdgeNotAllowed():
@@ -115,6 +111,22 @@ def _conflict(page: "Page", error: QueueError) -> Message:
                 _("Langkah ini tidak bisa untuk nomor itu sekarang. Lihat daftar yang terbaru."),
             )
     return (_("Tidak bisa dilakukan sekarang"), _("Keadaan sudah berubah. Lihat lagi."))
+
+
+def _counter(page: "Page", error: CounterTaken | CounterFixed | CounterClosed) -> Message:
+    _ = page.gettext
+    match error:
+        case CounterTaken():
+            return (
+                _("Loket %(counter)s sedang dipakai", counter=error.counter),
+                _("Yang bertugas di sana: %(name)s. Pilih loket lain.", name=error.user_name),
+            )
+        case CounterFixed():
+            return (
+                _("Komputer ini hanya untuk loket %(counter)s", counter=error.fixed),
+                _("Buka loket lain di komputer lain."),
+            )
+    return (_("Loket belum dibuka"), _("Buka atau lanjutkan loket ini dulu."))
 
 
 def _too_early(page: "Page", error: TooEarly) -> Message:

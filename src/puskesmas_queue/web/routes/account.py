@@ -1,14 +1,22 @@
 """Login, one's own sessions and password, the locked screen, and the language."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.responses import RedirectResponse, Response
 
 from puskesmas_queue.domain.access import Permission, Principal, Role, may
-from puskesmas_queue.domain.errors import LoginDelayed, LoginFailed, NotFound, WeakPassword
+from puskesmas_queue.domain.devices import DeviceKind
+from puskesmas_queue.domain.errors import (
+    Conflict,
+    LoginDelayed,
+    LoginFailed,
+    NotFound,
+    WeakPassword,
+)
 from puskesmas_queue.domain.passwords import MIN_LENGTH, PASSPHRASE_LENGTH
-from puskesmas_queue.services import accounts, sessions
+from puskesmas_queue.services import accounts, counters, sessions
 from puskesmas_queue.web.page import DEFAULT_LANGUAGE, Page, local_path
 from puskesmas_queue.web.routing import route
 from puskesmas_queue.web.security import clear_session_cookie, set_session_cookie
@@ -63,7 +71,8 @@ def log_in(page: Page) -> Response:
         return _delayed(_login_form(page, [("password", _wait(page, error))], status=429), error)
     page.principal = done.principal
     page.lang = done.principal.language
-    response = page.redirect(_next(page) or home_of(done.principal))
+    here = _open_own_counter(page, done.principal)
+    response = page.redirect(_next(page) or here or home_of(done.principal))
     set_session_cookie(response, page.facts, done.token)
     return response
 
@@ -184,6 +193,25 @@ def lock(page: Page) -> Response:
     assert page.principal is not None
     sessions.lock(page.clinic, page.principal, page.actor)
     return page.redirect("/unlock", full=True, next=_next(page))
+
+
+def _open_own_counter(page: Page, principal: Principal) -> str | None:
+    """Open the counter that this computer is, and return its page; None on any other computer."""
+    page.machine = page.paired(DeviceKind.COUNTER)
+    if page.machine is None or page.machine.counter is None or not page.may(Permission.CALL):
+        return None
+    number = page.machine.counter
+    # Where somebody else works there, the page that asks for the counter says who.
+    with suppress(Conflict, NotFound):
+        counters.open_counter(
+            page.clinic,
+            number,
+            principal.session_hash,
+            page.actor,
+            fixed=number,
+            hold=sessions.hold_session,
+        )
+    return "/loket"
 
 
 def home_of(principal: Principal) -> str:

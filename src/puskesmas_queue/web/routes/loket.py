@@ -35,6 +35,7 @@ from puskesmas_queue.web.page import Page, whole_number
 from puskesmas_queue.web.routes.loket_page import (
     MAX_ID_FIGURES,
     desk,
+    fixed_counter,
     number_of,
     session_of,
     side,
@@ -80,7 +81,12 @@ def open_counter(page: Page) -> Response:
     return _move(
         page,
         lambda: counters.open_counter(
-            page.clinic, number, mine, page.actor, hold=sessions.hold_session
+            page.clinic,
+            number,
+            mine,
+            page.actor,
+            fixed=fixed_counter(page),
+            hold=sessions.hold_session,
         ),
     )
 

@@ -91,7 +91,12 @@ def whole_page(
     line, counter = _seen(page)
     if counter is None:
         return page.render(
-            "loket/choose.html", status=status, line=line, error=error, **clock_context(page)
+            "loket/choose.html",
+            status=status,
+            line=line,
+            error=error,
+            fixed=fixed_counter(page),
+            **clock_context(page),
         )
     wanted = page.query.get("ticket", "")
     is_id = wanted.isascii() and wanted.isdigit() and len(wanted) <= MAX_ID_FIGURES
@@ -102,6 +107,7 @@ def whole_page(
         line=line,
         topic=live_topic("counter", line.zone, page.lang),
         counter=counter,
+        fixed=fixed_counter(page),
         key=secrets.token_urlsafe(16),
         chosen=_find(line, ticket_id),
         error=error,
@@ -122,13 +128,18 @@ def session_of(page: Page) -> str:
 
 def number_of(page: Page) -> int | None:
     """Number of the counter that this session works at."""
-    mine = counters.counter_of(page.clinic, session_of(page))
+    mine = counters.counter_of(page.clinic, session_of(page), fixed_counter(page))
     return None if mine is None else mine.number
+
+
+def fixed_counter(page: Page) -> int | None:
+    """Number of the counter that this computer is, None where it may be any."""
+    return None if page.machine is None else page.machine.counter
 
 
 def _seen(page: Page) -> tuple[LineView, CounterLine | None]:
     """Read the line with this session's counter in it: one reading, so that both agree."""
-    mine = counters.counter_of(page.clinic, session_of(page))
+    mine = counters.counter_of(page.clinic, session_of(page), fixed_counter(page))
     zone = known_zone(page.clinic, page.zone) if mine is None else mine.zone
     line = line_view(page.clinic, zone)
     if mine is None:
