@@ -14,6 +14,7 @@ from puskesmas_queue import tls
 from puskesmas_queue.cli.config_file import with_server
 from puskesmas_queue.settings import load_config
 from support.server import running
+from support.sockets import free_port
 
 PASSWORD = "tikus7&abuabu"
 
@@ -29,12 +30,6 @@ def certified(run, config):
 def trusting(config) -> ssl.SSLContext:
     """What a device has that was told of the clinic's authority."""
     return ssl.create_default_context(cafile=config.parent / "tls" / tls.AUTHORITY)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
 
 
 def with_phones(config) -> str:

@@ -39,3 +39,10 @@ def _guard(name: str) -> None:
         return original(self, address)
 
     setattr(socket.socket, name, guarded)
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+        return port

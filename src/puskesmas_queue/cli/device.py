@@ -12,6 +12,7 @@ from puskesmas_queue.cli.context import (
     print_json,
     the_clinic,
 )
+from puskesmas_queue.cli.start_page import start_page
 from puskesmas_queue.domain.devices import DeviceKind
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 @config_option
 def device() -> None:
     """Pair, list and revoke kiosks, TVs, speakers and counter computers."""
+
+
+device.add_command(start_page)
 
 
 @device.command()
