@@ -8,7 +8,9 @@ from puskesmas_queue.cli.start_page import page
 
 
 def test_writes_the_file_for_a_screen(run, tmp_path):
-    answer = run("device", "start-page", "--screen", "display", "--url", "https://antrean.lan:8000/")
+    answer = run(
+        "device", "start-page", "--screen", "display", "--url", "https://antrean.lan:8000/"
+    )
 
     assert answer.exit_code == 0, answer.output
     text = (tmp_path / "antrean-display.html").read_text("utf-8")
