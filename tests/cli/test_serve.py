@@ -30,7 +30,8 @@ def test_answers_and_refuses_a_second_one(run, refused, config, tmp_path):
     """The command line works beside the server, another server does not."""
     with running("serve", "--config", config, "--port", 0, folder=tmp_path) as server:
         assert httpx.get(f"{server.url}/healthz").status_code == 200
-        assert httpx.get(f"{server.url}/kiosk").status_code == 200
+        kiosk = httpx.get(f"{server.url}/kiosk")
+        assert (kiosk.status_code, kiosk.headers["location"]) == (303, "/pair?for=kiosk")
 
         refused(run("serve", "--config", config, "--port", 0), "another server already uses")
         assert run("settings", "list", "--config", config).exit_code == 0
