@@ -90,9 +90,10 @@ class Principal:
     A logged-in user, as one request sees them.
 
     Args:
-        session_hash: Hash of the session's id; never the id itself.
+        session_hash: Hash of the session's id, never the id itself; empty for a program.
         is_locked: The screen is locked: nothing but unlocking and logging out until the
             password was typed again.
+        family: The login of the program that acts for this user; None in a browser.
     """
 
     user_id: int
@@ -102,6 +103,7 @@ class Principal:
     session_hash: str
     language: str = "id"
     is_locked: bool = False
+    family: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

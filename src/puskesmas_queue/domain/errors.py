@@ -27,6 +27,7 @@ QueueError
 ├── AccessDenied
 │   ├── LoginFailed           wrong name or password
 │   ├── LoginDelayed          too many wrong tries, wait
+│   ├── TokenRefused          a program's token is not good, or not any more
 │   └── Forbidden             this role may not
 ├── SetupError                the installation is wrong: one line for whoever starts it
 │   └── SecretUnreadable      a stored secret does not decrypt
@@ -258,6 +259,10 @@ class LoginDelayed(AccessDenied):
     def __init__(self, wait_s: int) -> None:
         super().__init__(f"wait {wait_s} s before the next try")
         self.wait_s = wait_s
+
+
+class TokenRefused(AccessDenied):
+    """A program's token is not good, or not any more: it logs in again."""
 
 
 class Forbidden(AccessDenied):

@@ -24,6 +24,7 @@ from puskesmas_queue.services.credentials import (
     weigh,
 )
 from puskesmas_queue.services.sessions import end_sessions_of, hash_token
+from puskesmas_queue.services.tokens import end_programs_of
 from puskesmas_queue.storage import accounts as rows
 from puskesmas_queue.storage.accounts import User
 from puskesmas_queue.storage.transaction import Reading, Tx
@@ -151,7 +152,7 @@ def link_owner(clinic: "Clinic", token: str) -> User:
 
 def use_reset_link(clinic: "Clinic", token: str, password: str, actor: Actor) -> User:
     """
-    Set a password through a link; the link is used up and all sessions end.
+    Set a password through a link; the link is used up, all sessions and programs end.
 
     Raises:
         NotFound: No such link, used, replaced or expired.
@@ -169,6 +170,7 @@ def use_reset_link(clinic: "Clinic", token: str, password: str, actor: Actor) ->
         rows.update_user(tx, owner.id, password_hash=hashed)
         rows.close_links(tx, owner.id)
         end_sessions_of(clinic, tx, owner.id, who, "password reset")
+        end_programs_of(clinic, tx, owner.id, who, "password reset")
         tx.audit("password_reset", actor=who, table="users", record=owner.id)
         return owner
 
@@ -179,7 +181,7 @@ def change_password(
     clinic: "Clinic", principal: Principal, old: str, new: str, actor: Actor
 ) -> None:
     """
-    Change one's own password; one's other sessions end.
+    Change one's own password; one's other sessions and all programs are logged out.
 
     Raises:
         WeakPassword: The password rule says no to the new one.
@@ -198,6 +200,7 @@ def change_password(
         rows.close_links(tx, user.id)
         keep = principal.session_hash
         end_sessions_of(clinic, tx, user.id, actor, "password changed", keep=keep)
+        end_programs_of(clinic, tx, user.id, actor, "password changed")
         tx.audit("password_changed", actor=actor, table="users", record=user.id)
         return True
 
@@ -207,10 +210,10 @@ def change_password(
 
 def disable_user(clinic: "Clinic", username: str, actor: Actor) -> int:
     """
-    Disable an account and end its sessions at once; nothing of it is deleted.
+    Disable an account and end its sessions and programs at once; nothing of it is deleted.
 
     Returns:
-        How many sessions ended.
+        How many sessions and programs ended.
 
     Raises:
         UnknownName: There is no such account.
@@ -231,7 +234,8 @@ def disable_user(clinic: "Clinic", username: str, actor: Actor) -> int:
             old={"is_active": True},
             new={"is_active": False},
         )
-        return end_sessions_of(clinic, tx, user.id, actor, "disabled")
+        ended = end_sessions_of(clinic, tx, user.id, actor, "disabled")
+        return ended + end_programs_of(clinic, tx, user.id, actor, "disabled")
 
     return clinic.db.write(write)
 

@@ -128,6 +128,17 @@ def release_session(clinic: Clinic, tx: Tx, session_hash: str, actor: Actor) -> 
         _leave(clinic, tx, mine.number, "closed", actor)
 
 
+def family_holder(family_id: int, number: int) -> str:
+    """Name who holds a counter for a program: one login may hold several."""
+    return f"{_family(family_id)}{number}"
+
+
+def release_family(clinic: Clinic, tx: Tx, family_id: int, actor: Actor) -> None:
+    """Close the counters of a program's login that ends, inside that transaction."""
+    for counter in rows.by_holder(tx, _family(family_id)):
+        _leave(clinic, tx, counter.number, "closed", actor)
+
+
 def restrict_counter(clinic: Clinic, number: int, codes: tuple[str, ...], actor: Actor) -> None:
     """
     Let a counter take these units only; none lifts the restriction.
@@ -155,6 +166,10 @@ def restrict_counter(clinic: Clinic, number: int, codes: tuple[str, ...], actor:
         tx.touch(line_topic(counter.zone), SETTINGS_TOPIC)
 
     clinic.db.write(run)
+
+
+def _family(family_id: int) -> str:
+    return f"family:{family_id}:"
 
 
 def _leave(clinic: Clinic, tx: Tx, number: int, state: str, actor: Actor) -> None:

@@ -213,7 +213,7 @@ def end_idle_sessions(clinic: "Clinic") -> int:
         How many sessions ended.
     """
     now = clinic.clock.now()
-    idle, most = _limits(clinic)
+    idle, most = limits_of(clinic)
     stale = clinic.db.read(lambda tx: rows.stale_sessions(tx, now - idle, now - most))
     ended = 0
     for session in stale:
@@ -276,7 +276,8 @@ def _end_if_over(clinic: "Clinic", tx: Tx, session_hash: str) -> bool:
     return why is not None and end_session(clinic, tx, session_hash, SYSTEM, why)
 
 
-def _limits(clinic: "Clinic") -> tuple[timedelta, timedelta]:
+def limits_of(clinic: "Clinic") -> tuple[timedelta, timedelta]:
+    """Return for how long a login lasts without a touch, and in all."""
     security = clinic.config.security
     return (
         timedelta(minutes=security.session_idle_minutes),
@@ -285,7 +286,7 @@ def _limits(clinic: "Clinic") -> tuple[timedelta, timedelta]:
 
 
 def _why_over(clinic: "Clinic", session: rows.Session, now: datetime) -> str | None:
-    idle, most = _limits(clinic)
+    idle, most = limits_of(clinic)
     if now - session.created_at >= most:
         return "expired"
     return "idle" if now - session.seen_at >= idle else None

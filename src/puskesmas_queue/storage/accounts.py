@@ -54,7 +54,7 @@ class Failures:
     last_at: datetime
 
 
-_USER = (
+USER_COLUMNS = (
     users.c.id,
     users.c.username,
     users.c.name,
@@ -75,7 +75,8 @@ _SESSION = (
 )
 
 
-def _user(row: Any) -> User:
+def to_user(row: Any) -> User:
+    """Make a user of a row that begins with `USER_COLUMNS`."""
     identity, username, name, role, language, is_active, last_login, created_at = row[:8]
     return User(identity, username, name, Role(role), language, is_active, last_login, created_at)
 
@@ -86,19 +87,19 @@ def _session(row: Any) -> Session:
 
 def find_credentials(tx: Reading, username: str, *, lock: bool = False) -> Credentials | None:
     """Return the account of that exact username, whether active or not."""
-    statement = select(*_USER, users.c.password_hash).where(
+    statement = select(*USER_COLUMNS, users.c.password_hash).where(
         users.c.clinic_id == tx.clinic_id, users.c.username == username
     )
     row = tx.conn.execute(statement.with_for_update() if lock else statement).first()
-    return None if row is None else Credentials(_user(row), row.password_hash)
+    return None if row is None else Credentials(to_user(row), row.password_hash)
 
 
 def list_users(tx: Reading) -> tuple[User, ...]:
     """Return all accounts by username."""
     rows = tx.conn.execute(
-        select(*_USER).where(users.c.clinic_id == tx.clinic_id).order_by(users.c.username)
+        select(*USER_COLUMNS).where(users.c.clinic_id == tx.clinic_id).order_by(users.c.username)
     )
-    return tuple(_user(row) for row in rows)
+    return tuple(to_user(row) for row in rows)
 
 
 def insert_user(tx: Tx, username: str, name: str, role: Role, password_hash: str | None) -> int:
@@ -148,7 +149,7 @@ def insert_session(
 def find_session(tx: Reading, id_hash: str) -> tuple[Session, User] | None:
     """Return a session with its user, whether still valid or not."""
     row = tx.conn.execute(
-        select(*_USER, *_SESSION)
+        select(*USER_COLUMNS, *_SESSION)
         .join_from(
             sessions,
             users,
@@ -156,7 +157,7 @@ def find_session(tx: Reading, id_hash: str) -> tuple[Session, User] | None:
         )
         .where(sessions.c.clinic_id == tx.clinic_id, sessions.c.id_hash == id_hash)
     ).first()
-    return None if row is None else (_session(row[8:]), _user(row))
+    return None if row is None else (_session(row[8:]), to_user(row))
 
 
 def hold_session(tx: Tx, id_hash: str) -> bool:
@@ -297,7 +298,7 @@ def insert_link(tx: Tx, token_hash: str, user_id: int, expires_at: datetime) -> 
 def find_link(tx: Reading, token_hash: str, *, lock: bool = False) -> User | None:
     """Return the active user whose unused, unexpired link this is."""
     statement = (
-        select(*_USER)
+        select(*USER_COLUMNS)
         .join_from(
             password_links,
             users,
@@ -315,7 +316,7 @@ def find_link(tx: Reading, token_hash: str, *, lock: bool = False) -> User | Non
         )
     )
     row = tx.conn.execute(statement.with_for_update() if lock else statement).first()
-    return None if row is None else _user(row)
+    return None if row is None else to_user(row)
 
 
 def close_links(tx: Tx, user_id: int) -> None:

@@ -69,6 +69,16 @@ def by_session(tx: Reading, session_hash: str) -> Counter | None:
     return _one(tx, _BY_SESSION, session_hash)
 
 
+def by_holder(tx: Reading, prefix: str) -> list[Counter]:
+    """Read the counters whose session begins so, by zone and number."""
+    statement = select(*_COLUMNS).where(
+        counters.c.clinic_id == tx.clinic_id, counters.c.session_id.startswith(prefix)
+    )
+    found = tx.conn.execute(statement.order_by(counters.c.zone, counters.c.number)).all()
+    restricted = _restrictions(tx) if found else {}
+    return [_counter(row, restricted) for row in found]
+
+
 def change(tx: Tx, number: int, **values: Any) -> None:
     """Change columns of a counter."""
     tx.conn.execute(

@@ -110,6 +110,15 @@ class Keyring:
         except (InvalidTag, ValueError):
             raise SecretUnreadable("it was changed, or belongs to another row") from None
 
+    def signing_keys(self, purpose: str) -> dict[str, bytes]:
+        """
+        Derive the keys that sign for one purpose.
+
+        Returns:
+            32 bytes each, by key id: the last one signs, the older ones still check.
+        """
+        return {key_id: self._derived(key_id, purpose) for key_id in self._keys}
+
     def _derived(self, key_id: str, purpose: str) -> bytes:
         info = f"puskesmas-queue {VERSION} {purpose}".encode()
         return HKDF(SHA256(), KEY_BYTES, salt=None, info=info).derive(self._keys[key_id])

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.errors import QueueError
-from puskesmas_queue.services import day, devices, facts, sessions, speech
+from puskesmas_queue.services import day, devices, facts, sessions, speech, tokens
 from puskesmas_queue.services.line import all_zones
 from puskesmas_queue.storage.leader import Leader
 
@@ -37,6 +37,7 @@ class Timers:
             (60.0, lambda: day.close_days(clinic)),
             (10.0, lambda: day.skip_long_held(clinic)),
             (30.0, lambda: sessions.end_idle_sessions(clinic)),
+            (30.0, lambda: tokens.end_idle_programs(clinic)),
             (3600.0, lambda: day.forget_old_keys(clinic)),
             (3600.0, lambda: facts.forget_delivered(clinic)),
         )

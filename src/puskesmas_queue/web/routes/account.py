@@ -16,8 +16,8 @@ from puskesmas_queue.domain.errors import (
     WeakPassword,
 )
 from puskesmas_queue.domain.passwords import MIN_LENGTH, PASSPHRASE_LENGTH
-from puskesmas_queue.services import accounts, counters, sessions
-from puskesmas_queue.web.page import DEFAULT_LANGUAGE, Page, local_path
+from puskesmas_queue.services import accounts, counters, sessions, tokens
+from puskesmas_queue.web.page import DEFAULT_LANGUAGE, Page, local_path, whole_number
 from puskesmas_queue.web.routing import route
 from puskesmas_queue.web.security import clear_session_cookie, set_session_cookie
 
@@ -105,6 +105,17 @@ def end_session(page: Page) -> Response:
     except NotFound:
         return page.redirect("/me", done="gone")
     return page.redirect("/me", done="session")
+
+
+def end_program(page: Page) -> Response:
+    """Log one of one's own programs out."""
+    assert page.principal is not None
+    try:
+        family = whole_number(page.form.get("program", ""))
+        tokens.end_own_program(page.clinic, page.principal, family, page.actor)
+    except NotFound:
+        return page.redirect("/me", done="gone")
+    return page.redirect("/me", done="program")
 
 
 def change_password(page: Page) -> Response:
@@ -260,6 +271,7 @@ def _me(page: Page, errors: Errors, *, status: int = 200) -> Response:
         status=status,
         errors=errors,
         sessions=views,
+        programs=tokens.list_programs(page.clinic, page.principal),
         home=home_of(page.principal),
         done=page.query.get("done") if not errors else None,
         lengths=(MIN_LENGTH, PASSPHRASE_LENGTH),
@@ -330,6 +342,7 @@ routes = [
     route("/logout", logout, methods=_POST, permission=Permission.SESSION),
     route("/me", me, permission=Permission.SELF),
     route("/me/sessions/end", end_session, methods=_POST, permission=Permission.SELF),
+    route("/me/programs/end", end_program, methods=_POST, permission=Permission.SELF),
     route("/me/password", change_password, methods=_POST, permission=Permission.SELF),
     route("/lang", change_language, methods=_POST, permission=Permission.PUBLIC),
     route("/reset/{token}", reset, permission=Permission.PUBLIC),

@@ -11,7 +11,7 @@ from puskesmas_queue.clock import ShiftedClock
 from puskesmas_queue.domain.access import Actor, Permission, Role
 from puskesmas_queue.domain.errors import InvalidRequest
 from puskesmas_queue.domain.tickets import Lane
-from puskesmas_queue.services import day, demo_lists, sessions, tickets
+from puskesmas_queue.services import day, demo_lists, sessions, tickets, tokens
 from puskesmas_queue.services.line import all_units
 from puskesmas_queue.simulators.arrivals import dice, draw_request
 from puskesmas_queue.web.page import Page
@@ -62,7 +62,9 @@ def move_clock(page: Page) -> Response:
         _check_year(before + step)
         state.clock.advance(step)
     # Moving the clock is no idle time: nobody is logged out by it.
-    sessions.shift_sessions(page.clinic, page.clinic.clock.now() - before)
+    moved = page.clinic.clock.now() - before
+    sessions.shift_sessions(page.clinic, moved)
+    tokens.shift_programs(page.clinic, moved)
     if page.form.get("rebase", "true") != "false":
         day.confirm_clock(page.clinic, page.actor)
     return _answer(page, {"now": page.clinic.clock.now().isoformat()})
