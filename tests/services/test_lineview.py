@@ -11,7 +11,7 @@ from puskesmas_queue.domain.line import Head, Ratio, RatioState, call_order, peo
 from puskesmas_queue.domain.tickets import Lane
 from puskesmas_queue.services import counters, estimates, line
 from puskesmas_queue.services.calling import call_next, complete, hold, recall, serve, skip
-from puskesmas_queue.services.estimates import estimate_for_new
+from puskesmas_queue.services.estimates import expect
 from puskesmas_queue.services.line import (
     default_zone,
     known_zone,
@@ -118,11 +118,11 @@ def test_estimate_before_anything_was_measured(clinic, monkeypatch):
     monkeypatch.setattr(estimates, "FORECAST_AGE_S", 0.0)
     take(clinic, "AAAAAAA")
     assert {one.estimate_min for one in view(clinic).general} == {None}
-    assert estimate_for_new(clinic, "main", Lane.GENERAL) is None
+    assert expect(clinic, "main", Lane.GENERAL).wait is None
 
     open_all(clinic, 1)
     assert [one.estimate_min for one in view(clinic).general] == [0, 5, 10, 15, 20, 25, 30]
-    assert estimate_for_new(clinic, "main", Lane.GENERAL) == timedelta(minutes=35)
+    assert expect(clinic, "main", Lane.GENERAL).wait == timedelta(minutes=35)
     open_all(clinic, 2)
     assert [one.estimate_min for one in view(clinic).general] == [0, 5, 5, 10, 10, 10, 15]
 

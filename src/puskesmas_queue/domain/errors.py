@@ -8,7 +8,8 @@ QueueError
 │   ├── ReasonRequired        this step needs a reason
 │   ├── InvalidForm           fields of a plugin's settings that their model does not take
 │   ├── WeakPassword          the password rule says no
-│   └── KeyReused             the idempotency key came with another request before
+│   └── KeyTaken              the idempotency key came with another request before
+│       └── KeyReused         the same where a ticket is asked for
 ├── NotFound                  no such ticket, counter, session or link
 │   └── CodeExpired           a pairing code that was not typed in time
 ├── Conflict                  right words, wrong moment
@@ -121,11 +122,18 @@ class WeakPassword(InvalidRequest):
         self.rule = rule
 
 
-class KeyReused(InvalidRequest):
-    """The idempotency key was used for another request; `ticket_id` is what that one made."""
+class KeyTaken(InvalidRequest):
+    """The idempotency key was used for another request."""
+
+    def __init__(self) -> None:
+        super().__init__("idempotency key was used for another request")
+
+
+class KeyReused(KeyTaken):
+    """The same where a ticket is asked for; `ticket_id` is what that request made."""
 
     def __init__(self, ticket_id: int) -> None:
-        super().__init__("idempotency key was used for another request")
+        super().__init__()
         self.ticket_id = ticket_id
 
 

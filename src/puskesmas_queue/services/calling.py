@@ -14,7 +14,7 @@ from puskesmas_queue.domain.errors import (
     NotFound,
     TooEarly,
 )
-from puskesmas_queue.domain.line import TIE_STEP, LineHeads, reinsert_place
+from puskesmas_queue.domain.line import TIE_STEP, LineHeads, Ratio, reinsert_place
 from puskesmas_queue.domain.tickets import (
     AT_COUNTER,
     STANDING,
@@ -50,50 +50,51 @@ def call_next(clinic: Clinic, counter: int, actor: Actor) -> Ticket | None:
     """
     # Settings are read before: a transaction must not wait for another connection.
     ratio = clinic.settings.get("queue.priority_ratio")
+    return clinic.db.write(lambda tx: call_in(clinic, tx, counter, ratio, actor))
 
-    def run(tx: Tx) -> Ticket | None:
-        place = _counter(tx, counter)
-        day = service_date(tx.now, clinic.timezone)
-        state = rows.lock_line(tx, place.zone, day)
-        place = _open(tx, counter)
-        current = rows.at_counter(tx, counter, lock=True)
-        if current is not None and current.state is TicketState.CALLED:
-            raise CounterBusy(counter, current.number)
-        if current is not None:
-            complete_in(tx, current, actor)
-        while True:
-            first = {
-                lane: rows.head(tx, place.zone, day, lane, place.units)
-                for lane in (Lane.PRIORITY, Lane.GENERAL)
-            }
-            heads = {lane: None if found is None else found[1] for lane, found in first.items()}
-            if not any(heads.values()):
-                return None
-            choice = clinic.hooks.choose_lane(
-                LineHeads(heads[Lane.PRIORITY], heads[Lane.GENERAL], ratio, state), tx.now
-            )
-            found = first[choice.lane]
-            assert found is not None
-            ticket = locked(tx, found[0])
-            # Somebody may have cancelled or moved the head while this transaction waited for it.
-            if _may_take(place, ticket) and ticket.lane is choice.lane:
-                break
-        if choice.state != state:
-            rows.keep_ratio_state(tx, place.zone, day, choice.state)
-        called = tickets.change(
-            tx,
-            ticket,
-            state=next_state(ticket.number, ticket.state, Action.CALL, ticket.lane),
-            counter=counter,
-            calls=1,
-            called_at=tx.now,
-            last_called_at=tx.now,
+
+def call_in(clinic: Clinic, tx: Tx, counter: int, ratio: Ratio, actor: Actor) -> Ticket | None:
+    """Do what `call_next` does inside a transaction; `ratio` was read before it."""
+    place = _counter(tx, counter)
+    day = service_date(tx.now, clinic.timezone)
+    state = rows.lock_line(tx, place.zone, day)
+    place = _open(tx, counter)
+    current = rows.at_counter(tx, counter, lock=True)
+    if current is not None and current.state is TicketState.CALLED:
+        raise CounterBusy(counter, current.number)
+    if current is not None:
+        complete_in(tx, current, actor)
+    while True:
+        first = {
+            lane: rows.head(tx, place.zone, day, lane, place.units)
+            for lane in (Lane.PRIORITY, Lane.GENERAL)
+        }
+        heads = {lane: None if found is None else found[1] for lane, found in first.items()}
+        if not any(heads.values()):
+            return None
+        choice = clinic.hooks.choose_lane(
+            LineHeads(heads[Lane.PRIORITY], heads[Lane.GENERAL], ratio, state), tx.now
         )
-        record_change(tx, "ticket_called", ticket, called, actor)
-        _announce(clinic, tx, called)
-        return called
-
-    return clinic.db.write(run)
+        found = first[choice.lane]
+        assert found is not None
+        ticket = locked(tx, found[0])
+        # Somebody may have cancelled or moved the head while this transaction waited for it.
+        if _may_take(place, ticket) and ticket.lane is choice.lane:
+            break
+    if choice.state != state:
+        rows.keep_ratio_state(tx, place.zone, day, choice.state)
+    called = tickets.change(
+        tx,
+        ticket,
+        state=next_state(ticket.number, ticket.state, Action.CALL, ticket.lane),
+        counter=counter,
+        calls=1,
+        called_at=tx.now,
+        last_called_at=tx.now,
+    )
+    record_change(tx, "ticket_called", ticket, called, actor)
+    _announce(clinic, tx, called)
+    return called
 
 
 def recall(clinic: Clinic, ticket_id: int, actor: Actor, counter: int | None = None) -> Ticket:

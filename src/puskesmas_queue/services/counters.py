@@ -77,25 +77,30 @@ def open_counter(
             raise NotFound("this session is over")
         mine = rows.by_session(tx, session_hash)
         if mine is not None and mine.number != number:
-            _leave(clinic, tx, mine.number, "closed", actor)
-        counter = _locked(tx, number)
+            leave_in(clinic, tx, mine.number, "closed", actor)
+        counter = locked_counter(tx, number)
         is_own = actor.id is not None and counter.user_id == actor.id
         if counter.session_id not in (None, session_hash) and not is_own:
             raise CounterTaken(number, counter.user_name or "")
         if counter.session_id == session_hash and counter.state == "open":
             return counter
-        rows.change(
-            tx,
-            number,
-            state="open",
-            session_id=session_hash,
-            user_id=actor.id,
-            user_name=actor.name,
-        )
-        _record(tx, "counter_opened", counter, "open", actor)
-        return _locked(tx, number)
+        return open_in(tx, counter, session_hash, actor)
 
     return clinic.db.write(run)
+
+
+def open_in(tx: Tx, counter: Counter, holder: str, actor: Actor) -> Counter:
+    """Open a locked counter inside a transaction, for a session or a program."""
+    rows.change(
+        tx,
+        counter.number,
+        state="open",
+        session_id=holder,
+        user_id=actor.id,
+        user_name=actor.name,
+    )
+    _record(tx, "counter_opened", counter, "open", actor)
+    return locked_counter(tx, counter.number)
 
 
 def pause_counter(clinic: Clinic, session_hash: str, actor: Actor) -> Counter:
@@ -110,8 +115,8 @@ def pause_counter(clinic: Clinic, session_hash: str, actor: Actor) -> Counter:
         mine = rows.by_session(tx, session_hash)
         if mine is None:
             raise CounterClosed("this session has no counter")
-        _leave(clinic, tx, mine.number, "paused", actor)
-        return _locked(tx, mine.number)
+        leave_in(clinic, tx, mine.number, "paused", actor)
+        return locked_counter(tx, mine.number)
 
     return clinic.db.write(run)
 
@@ -125,7 +130,7 @@ def release_session(clinic: Clinic, tx: Tx, session_hash: str, actor: Actor) -> 
     """Close the counter of a session that ends, inside that transaction."""
     mine = rows.by_session(tx, session_hash)
     if mine is not None:
-        _leave(clinic, tx, mine.number, "closed", actor)
+        leave_in(clinic, tx, mine.number, "closed", actor)
 
 
 def family_holder(family_id: int, number: int) -> str:
@@ -136,7 +141,7 @@ def family_holder(family_id: int, number: int) -> str:
 def release_family(clinic: Clinic, tx: Tx, family_id: int, actor: Actor) -> None:
     """Close the counters of a program's login that ends, inside that transaction."""
     for counter in rows.by_holder(tx, _family(family_id)):
-        _leave(clinic, tx, counter.number, "closed", actor)
+        leave_in(clinic, tx, counter.number, "closed", actor)
 
 
 def restrict_counter(clinic: Clinic, number: int, codes: tuple[str, ...], actor: Actor) -> None:
@@ -149,7 +154,7 @@ def restrict_counter(clinic: Clinic, number: int, codes: tuple[str, ...], actor:
     """
 
     def run(tx: Tx) -> None:
-        counter = _locked(tx, number)
+        counter = locked_counter(tx, number)
         known = {unit.code for unit in units.load(tx)}
         for code in codes:
             if code not in known:
@@ -172,13 +177,14 @@ def _family(family_id: int) -> str:
     return f"family:{family_id}:"
 
 
-def _leave(clinic: Clinic, tx: Tx, number: int, state: str, actor: Actor) -> None:
+def leave_in(clinic: Clinic, tx: Tx, number: int, state: str, actor: Actor) -> None:
+    """Pause or close a counter inside a transaction: its called ticket goes back to the line."""
     found = rows.by_number(tx, number)
     if found is None:
         raise NotFound(f"no counter {number}")
     # Locks in the one order: line, counter, ticket.
     line.lock_line(tx, found.zone, service_date(tx.now, clinic.timezone))
-    counter = _locked(tx, number)
+    counter = locked_counter(tx, number)
     ticket = line.at_counter(tx, number, lock=True)
     if ticket is not None and ticket.state is TicketState.CALLED:
         give_back_in(tx, ticket, actor)
@@ -190,7 +196,13 @@ def _leave(clinic: Clinic, tx: Tx, number: int, state: str, actor: Actor) -> Non
         _record(tx, f"counter_{state}", counter, state, actor)
 
 
-def _locked(tx: Tx, number: int) -> Counter:
+def locked_counter(tx: Tx, number: int) -> Counter:
+    """
+    Read a counter that nobody else changes until this transaction ends.
+
+    Raises:
+        NotFound: There is none of this number.
+    """
     counter = rows.by_number(tx, number, lock=True)
     if counter is None:
         raise NotFound(f"no counter {number}")

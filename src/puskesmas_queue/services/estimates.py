@@ -1,5 +1,6 @@
 """How long people will wait: what is measured, and what a newcomer is told."""
 
+from collections import Counter as Counted
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,13 +29,30 @@ class Forecast:
     """
     What an estimate is made from.
 
-    `service_s` are the latest service times in seconds, shape (n,), n >= 1.
+    `service_s` are the latest service times in seconds, shape (n,), n >= 1. `waiting` is counted
+    on by whoever gives a number, so that the next one is told of it without another reading.
     """
 
-    waiting: dict[Lane, int]
+    waiting: Counted[Lane]
     state: RatioState
     service_s: tuple[float, ...]
     open_counters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """
+    What a newcomer is told: nothing in the emergency lane.
+
+    Args:
+        people_ahead: Calls before this one, at most half a second old.
+        wait: Until the call, None while no counter is open.
+        known: What it was made from.
+    """
+
+    people_ahead: int | None
+    wait: timedelta | None
+    known: Forecast | None
 
 
 def forecast(clinic: Clinic, zone: str) -> Forecast:
@@ -57,19 +75,19 @@ def estimate(
     return clinic.hooks.estimate_wait(people_ahead, service_s, open_counters, now)
 
 
-def estimate_for_new(clinic: Clinic, zone: str, lane: Lane) -> timedelta | None:
-    """Estimate the wait of a ticket that joins the lane now, None while no counter is open."""
+def expect(clinic: Clinic, zone: str, lane: Lane) -> Expected:
+    """Say what a ticket that joins the lane now is to expect."""
     if lane is Lane.EMERGENCY:
-        return None
+        return Expected(None, None, None)
     known = forecast(clinic, zone)
     ahead = people_ahead_of_new(
         lane,
-        known.waiting.get(Lane.PRIORITY, 0),
-        known.waiting.get(Lane.GENERAL, 0),
+        known.waiting[Lane.PRIORITY],
+        known.waiting[Lane.GENERAL],
         clinic.settings.get("queue.priority_ratio"),
         known.state,
     )
-    return estimate(clinic, ahead, known.service_s, known.open_counters)
+    return Expected(ahead, estimate(clinic, ahead, known.service_s, known.open_counters), known)
 
 
 def service_sample(clinic: Clinic, measured: Sequence[float]) -> tuple[float, ...]:
@@ -86,7 +104,7 @@ def service_sample(clinic: Clinic, measured: Sequence[float]) -> tuple[float, ..
 def _forecast(clinic: Clinic, tx: Reading, zone: str) -> Forecast:
     day = service_date(tx.now, clinic.timezone)
     return Forecast(
-        waiting=rows.waiting(tx, zone, day),
+        waiting=Counted(rows.waiting(tx, zone, day)),
         state=rows.ratio_state(tx, zone, day),
         service_s=service_sample(clinic, rows.service_times(tx, zone)),
         open_counters=sum(counter.state == "open" for counter in counters.load(tx, zone)),

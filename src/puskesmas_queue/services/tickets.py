@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import secrets
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.access import Actor
@@ -38,7 +38,7 @@ from puskesmas_queue.domain.tickets import (
     prefix_for,
 )
 from puskesmas_queue.plugin_host.dispatch import Fault
-from puskesmas_queue.services.estimates import estimate_for_new
+from puskesmas_queue.services.estimates import expect
 from puskesmas_queue.services.line import (
     all_units,
     opens_at,
@@ -58,11 +58,30 @@ TRIES = 5
 KEY_LENGTH = 80
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """
+    A number that was given.
+
+    `people_ahead` is set where it was given just now: calls before it, at most half a second old.
+    """
+
+    ticket: Ticket
+    people_ahead: int | None = None
+
+
 def issue_ticket(
     clinic: Clinic, request: TicketRequest, actor: Actor, key: str | None = None
 ) -> Ticket:
+    """Give a number; see `give_ticket`."""
+    return give_ticket(clinic, request, actor, key).ticket
+
+
+def give_ticket(
+    clinic: Clinic, request: TicketRequest, actor: Actor, key: str | None = None
+) -> Given:
     """
-    Give a number.
+    Give a number, and say how many are called before it.
 
     Args:
         clinic: The clinic.
@@ -95,7 +114,7 @@ def issue_ticket(
         given = _given_before(clinic, request, actor, key)
         if given is None:
             raise
-        return given
+        return Given(given)
 
 
 def issue_emergency(clinic: Clinic, actor: Actor, key: str | None = None) -> Ticket:
@@ -112,7 +131,7 @@ def issue_emergency(clinic: Clinic, actor: Actor, key: str | None = None) -> Tic
         raise UnitClosed("this clinic has no emergency unit")
     request = TicketRequest(unit.code, Lane.EMERGENCY)
     try:
-        return _issue(clinic, request, unit, actor, key)
+        return _issue(clinic, request, unit, actor, key).ticket
     except Refused:
         given = _given_before(clinic, request, actor, key)
         if given is None:
@@ -225,14 +244,14 @@ def record_change(
 
 def _issue(
     clinic: Clinic, request: TicketRequest, unit: Unit, actor: Actor, key: str | None
-) -> Ticket:
+) -> Given:
     key = key or secrets.token_urlsafe(16)
     if not 8 <= len(key) <= KEY_LENGTH:
         raise InvalidRequest(f"an idempotency key has 8 to {KEY_LENGTH} characters")
     fault = clinic.guard.fault()
     if fault is not None:
         raise ClockUnconfirmed(fault, clinic.clock.now().astimezone(clinic.timezone))
-    wait = estimate_for_new(clinic, unit.zone, request.lane)
+    expected = expect(clinic, unit.zone, request.lane)
     use_default = False
     for _ in range(TRIES):
         now = clinic.clock.now()
@@ -251,7 +270,7 @@ def _issue(
             code=new_code(),
             order_key=int(now.timestamp() * 1_000_000),
             issued_at=now,
-            estimated_time=None if wait is None else now + wait,
+            estimated_time=None if expected.wait is None else now + expected.wait,
             most_places=_most_places(unit, request.exceed_reason, actor),
             exceed_reason=request.exceed_reason,
             topic=line_topic(unit.zone),
@@ -264,7 +283,7 @@ def _issue(
             )
 
         try:
-            return issuing.issue(clinic.db, new, actor, None if is_plain else format_number).ticket
+            done = issuing.issue(clinic.db, new, actor, None if is_plain else format_number)
         except QuotaFull:
             raise QuotaFull(unit.code, _alternatives(clinic, unit)) from None
         except DuplicateTicket:
@@ -277,6 +296,12 @@ def _issue(
             else:
                 # Nor one that gave a number whose turn comes only now.
                 clinic.db.write(lambda tx, new=new: issuing.pass_over(tx, new))  # type: ignore[misc]
+        else:
+            if done.is_repeat:
+                return Given(done.ticket)
+            if expected.known is not None:
+                expected.known.waiting[request.lane] += 1
+            return Given(done.ticket, expected.people_ahead)
     raise StorageUnavailable("no free number was found")
 
 

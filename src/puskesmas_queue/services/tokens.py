@@ -267,6 +267,18 @@ def shift_programs(clinic: Clinic, by: timedelta) -> None:
     clinic.db.write(write)
 
 
+def keyring_of(clinic: Clinic) -> Keyring:
+    """
+    Return the keys of the clinic's stored secrets.
+
+    Raises:
+        SetupError: The key file is missing or damaged, or others may read it.
+    """
+    return clinic.remembered(
+        "keyring", SETTINGS_TOPIC, 0.0, lambda: Keyring.load(clinic.config.key_path)
+    )
+
+
 def _end_if_over(clinic: Clinic, tx: Tx, family_id: int) -> bool:
     found = rows.find_family(tx, family_id, lock=True)
     is_late = found is not None and found[0].expires_at <= tx.now
@@ -338,7 +350,6 @@ def _audience(clinic: Clinic) -> str:
 
 
 def _keys(clinic: Clinic) -> Mapping[str, bytes]:
-    def load() -> Mapping[str, bytes]:
-        return Keyring.load(clinic.config.key_path).signing_keys(PURPOSE)
-
-    return clinic.remembered("keys of tokens", SETTINGS_TOPIC, 0.0, load)
+    return clinic.remembered(
+        "keys of tokens", SETTINGS_TOPIC, 0.0, lambda: keyring_of(clinic).signing_keys(PURPOSE)
+    )

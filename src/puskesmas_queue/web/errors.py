@@ -16,7 +16,7 @@ from puskesmas_queue.domain.errors import (
     Forbidden,
     InvalidRequest,
     InvalidSetting,
-    KeyReused,
+    KeyTaken,
     KioskClosed,
     LoginDelayed,
     LoginFailed,
@@ -186,7 +186,7 @@ def _invalid(page: "Page", error: QueueError) -> Message:
                 _("Nilai tidak bisa dipakai"),
                 _("%(key)s tidak bisa berisi “%(value)s”.", key=error.key, value=error.value),
             )
-        case KeyReused():
+        case KeyTaken():
             return (
                 _("Nomor sudah diambil"),
                 _("Permintaan ini sudah dijawab dengan nomor lain. Mulai lagi dari awal."),

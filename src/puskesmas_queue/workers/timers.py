@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.errors import QueueError
-from puskesmas_queue.services import day, devices, facts, sessions, speech, tokens
+from puskesmas_queue.services import answers, day, devices, facts, sessions, speech, tokens
 from puskesmas_queue.services.line import all_zones
 from puskesmas_queue.storage.leader import Leader
 
@@ -39,6 +39,7 @@ class Timers:
             (30.0, lambda: sessions.end_idle_sessions(clinic)),
             (30.0, lambda: tokens.end_idle_programs(clinic)),
             (3600.0, lambda: day.forget_old_keys(clinic)),
+            (3600.0, lambda: answers.forget_answers(clinic)),
             (3600.0, lambda: facts.forget_delivered(clinic)),
         )
         self._due = [(0.0, datetime.min.replace(tzinfo=UTC))] * len(self._steps)
