@@ -21,6 +21,7 @@ from puskesmas_queue.live.hub import Hub
 from puskesmas_queue.live.listen import Listener
 from puskesmas_queue.live.stream import LiveStream
 from puskesmas_queue.live.topics import LiveTopics
+from puskesmas_queue.rest import api
 from puskesmas_queue.settings import load_config
 from puskesmas_queue.web.assets import VersionedFiles
 from puskesmas_queue.web.compression import Compression
@@ -107,6 +108,8 @@ def make_app(
     routes: list[BaseRoute] = [route for screen in SCREENS for route in screen.routes]
     routes += sse.routes
     routes += PluginScreens(clinic, rendering).routes
+    interface = api.Api(clinic.name)
+    routes += interface.routes
     if demo_state is not None:
         routes += demo.routes
     files = Mount("/static", VersionedFiles(directory=STATIC))
@@ -131,6 +134,7 @@ def make_app(
     app.state.clinic = clinic
     app.state.rendering = rendering
     app.state.hub = hub
+    app.state.api = interface
     app.state.is_demo = demo_state is not None
     app.state.demo = demo_state
     refuse_undeclared(app)
@@ -147,6 +151,8 @@ def _listener(clinic: Clinic) -> Callable[[], None]:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if api.is_call(request):
+        return api.http_error(request, error)
     page = Page(bare(request))
     refusal = InvalidRequest("bad request") if error.status_code == 400 else NotFound("no page")
     response = await run_in_threadpool(error_response, page, refusal)
@@ -156,6 +162,8 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 def _crash(request: Request, error: Exception) -> Response:
+    if api.is_call(request):
+        return api.crash(request)
     page = Page(bare(request))
     title, detail = crash_text(page)
     return page.render("error.html", status=500, title=title, detail=detail, status_code=500)

@@ -18,11 +18,13 @@ from puskesmas_queue.domain.access import (
 from puskesmas_queue.domain.devices import Device, DeviceKind
 
 P = Permission
+LOOKING = {P.LINE_VIEW, P.UNIT_VIEW, P.DAY_VIEW}
+COUNTER = LOOKING | {P.ISSUE, P.CALL}
 STAFF = {
-    Role.ADMIN: {P.CALL, P.DAY_VIEW, P.MANAGE_SETTINGS, P.MANAGE_USERS, P.AUDIT_VIEW},
-    Role.PETUGAS_LOKET: {P.CALL, P.DAY_VIEW},
-    Role.PETUGAS_RM: {P.DAY_VIEW},
-    Role.KEPALA: {P.DAY_VIEW},
+    Role.ADMIN: COUNTER | {P.MANAGE_SETTINGS, P.MANAGE_USERS, P.AUDIT_VIEW},
+    Role.PETUGAS_LOKET: COUNTER,
+    Role.PETUGAS_RM: LOOKING,
+    Role.KEPALA: LOOKING,
     Role.AUDITOR: {P.AUDIT_VIEW},
 }
 
@@ -56,9 +58,9 @@ def test_nobody_gets_public_screens_only(permission):
 @pytest.mark.parametrize(
     ("kind", "own"),
     [
-        (DeviceKind.KIOSK, {P.KIOSK}),
-        (DeviceKind.DISPLAY, {P.DISPLAY}),
-        (DeviceKind.SPEAKER, {P.DISPLAY}),
+        (DeviceKind.KIOSK, {P.KIOSK, P.ISSUE, P.UNIT_VIEW, P.LINE_VIEW}),
+        (DeviceKind.DISPLAY, {P.DISPLAY, P.LINE_VIEW}),
+        (DeviceKind.SPEAKER, {P.DISPLAY, P.LINE_VIEW}),
         (DeviceKind.COUNTER, set()),
     ],
 )

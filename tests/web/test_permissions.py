@@ -10,6 +10,8 @@ from starlette.testclient import TestClient
 from puskesmas_queue.app import make_app
 from puskesmas_queue.domain.access import SYSTEM, Permission, Role
 from puskesmas_queue.domain.devices import DeviceKind
+from puskesmas_queue.rest.api import ENDPOINTS
+from puskesmas_queue.rest.endpoint import PREFIX
 from puskesmas_queue.services import accounts, sessions
 from puskesmas_queue.web.routes.demo import DemoState
 from puskesmas_queue.web.routing import declared_routes, refuse_undeclared
@@ -61,6 +63,7 @@ TABLE = {
     ("/unlock", POST): P.SESSION,
     ("/me", READ): P.SELF,
     ("/me/sessions/end", POST): P.SELF,
+    ("/me/programs/end", POST): P.SELF,
     ("/me/password", POST): P.SELF,
     # The counter.
     ("/loket", READ): P.CALL,
@@ -169,9 +172,15 @@ def is_refused(answer) -> bool:
 
 
 def test_every_route_stands_in_the_table(app):
+    """The calls of programs have a table of their own, `tests/rest/test_http.py`."""
     found = {(one.path, one.methods): one.permission for one in declared_routes(app)}
+    calls = {key: one for key, one in found.items() if key[0].startswith(PREFIX)}
 
-    assert found == TABLE
+    assert {key: one for key, one in found.items() if key not in calls} == TABLE
+    assert {(path, methods[-1]) for path, methods in calls} == {
+        *((PREFIX + one.path, "HEAD" if one.method == "GET" else one.method) for one in ENDPOINTS),
+        (f"{PREFIX}/openapi.json", "HEAD"),
+    }
     refuse_undeclared(app)
 
 
@@ -180,7 +189,11 @@ def test_the_demo_adds_its_own_pages_only(sqlite_clinic, clock):
 
     assert ask(demo, "GET", "/kiosk", None).status_code == 200
     assert ask(demo, "GET", "/display", None).status_code == 200
-    added = [one for one in declared_routes(demo) if (one.path, one.methods) not in TABLE]
+    added = [
+        one
+        for one in declared_routes(demo)
+        if (one.path, one.methods) not in TABLE and not one.path.startswith(PREFIX)
+    ]
     assert {one.permission for one in added} == {P.DEMO}
     assert all(one.path == "/demo" or one.path.startswith("/demo/") for one in added)
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "user": "puskesmas_queue.cli.user:user",
     "device": "puskesmas_queue.cli.device:device",
     "plugin": "puskesmas_queue.cli.plugin:plugin",
+    "keys": "puskesmas_queue.cli.keys:keys",
     "tls": "puskesmas_queue.cli.tls:tls",
     "simulate": "puskesmas_queue.cli.simulate:simulate",
     "doctor": "puskesmas_queue.cli.doctor:doctor",

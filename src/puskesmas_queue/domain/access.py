@@ -39,6 +39,12 @@ class Permission(StrEnum):
     """Whoever holds a session, even a locked one: unlock, lock, log out."""
     SELF = "self"
     """Anybody logged in, for what is their own."""
+    LINE_VIEW = "line_view"
+    """The line's numbers, for programs and machines."""
+    UNIT_VIEW = "unit_view"
+    """The units and their places, for programs and kiosks."""
+    ISSUE = "issue"
+    """Give a number by a program or kiosk; a kiosk's own page asks for `KIOSK`."""
     CALL = "call"
     """Work at a counter."""
     DAY_VIEW = "day_view"
@@ -59,26 +65,24 @@ IN_DEMO = OF_DEVICES | {Permission.DEMO}
 
 LOGGED_IN = frozenset({Permission.SESSION, Permission.SELF})
 
+_LOOKING = frozenset({Permission.LINE_VIEW, Permission.UNIT_VIEW, Permission.DAY_VIEW})
+_COUNTER = _LOOKING | {Permission.ISSUE, Permission.CALL}
+
 ROLE_PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
-    Role.ADMIN: frozenset(
-        {
-            Permission.CALL,
-            Permission.DAY_VIEW,
-            Permission.MANAGE_SETTINGS,
-            Permission.MANAGE_USERS,
-            Permission.AUDIT_VIEW,
-        }
-    ),
-    Role.PETUGAS_LOKET: frozenset({Permission.CALL, Permission.DAY_VIEW}),
-    Role.PETUGAS_RM: frozenset({Permission.DAY_VIEW}),
-    Role.KEPALA: frozenset({Permission.DAY_VIEW}),
+    Role.ADMIN: _COUNTER
+    | {Permission.MANAGE_SETTINGS, Permission.MANAGE_USERS, Permission.AUDIT_VIEW},
+    Role.PETUGAS_LOKET: _COUNTER,
+    Role.PETUGAS_RM: _LOOKING,
+    Role.KEPALA: _LOOKING,
     Role.AUDITOR: frozenset({Permission.AUDIT_VIEW}),
 }
 
 DEVICE_PERMISSIONS: Mapping[DeviceKind, frozenset[Permission]] = {
-    DeviceKind.KIOSK: frozenset({Permission.KIOSK}),
-    DeviceKind.DISPLAY: frozenset({Permission.DISPLAY}),
-    DeviceKind.SPEAKER: frozenset({Permission.DISPLAY}),
+    DeviceKind.KIOSK: frozenset(
+        {Permission.KIOSK, Permission.ISSUE, Permission.UNIT_VIEW, Permission.LINE_VIEW}
+    ),
+    DeviceKind.DISPLAY: frozenset({Permission.DISPLAY, Permission.LINE_VIEW}),
+    DeviceKind.SPEAKER: frozenset({Permission.DISPLAY, Permission.LINE_VIEW}),
     # Whoever works there logs in; the device says at which counter.
     DeviceKind.COUNTER: frozenset(),
 }

@@ -97,7 +97,13 @@ def call_in(clinic: Clinic, tx: Tx, counter: int, ratio: Ratio, actor: Actor) ->
     return called
 
 
-def recall(clinic: Clinic, ticket_id: int, actor: Actor, counter: int | None = None) -> Ticket:
+def recall(
+    clinic: Clinic,
+    ticket_id: int,
+    actor: Actor,
+    counter: int | None = None,
+    reason: str | None = None,
+) -> Ticket:
     """
     Call a ticket again, up to the most calls and not before the interval has passed.
 
@@ -106,6 +112,7 @@ def recall(clinic: Clinic, ticket_id: int, actor: Actor, counter: int | None = N
         ticket_id: The ticket.
         actor: Who asks.
         counter: Where they work; None takes it from whichever counter it is at.
+        reason: Why, if that was said.
 
     Raises:
         NotFound, EdgeNotAllowed: See there.
@@ -127,14 +134,16 @@ def recall(clinic: Clinic, ticket_id: int, actor: Actor, counter: int | None = N
         if timedelta() <= passed < interval:
             raise TooEarly("recall", int((interval - passed).total_seconds()) + 1)
         again = tickets.change(tx, ticket, calls=ticket.calls + 1, last_called_at=tx.now)
-        record_change(tx, "ticket_recalled", ticket, again, actor)
+        record_change(tx, "ticket_recalled", ticket, again, actor, reason)
         _announce(clinic, tx, again)
         return again
 
     return clinic.db.write(run)
 
 
-def serve(clinic: Clinic, ticket_id: int, actor: Actor, counter: int) -> Ticket:
+def serve(
+    clinic: Clinic, ticket_id: int, actor: Actor, counter: int, reason: str | None = None
+) -> Ticket:
     """
     Begin to serve the called ticket, or a held one whose patient is back.
 
@@ -159,13 +168,19 @@ def serve(clinic: Clinic, ticket_id: int, actor: Actor, counter: int) -> Ticket:
         if state is ticket.state:
             return ticket
         served = tickets.change(tx, ticket, state=state, counter=counter, serving_at=tx.now)
-        record_change(tx, "ticket_serving", ticket, served, actor)
+        record_change(tx, "ticket_serving", ticket, served, actor, reason)
         return served
 
     return clinic.db.write(run)
 
 
-def skip(clinic: Clinic, ticket_id: int, actor: Actor, counter: int | None = None) -> Ticket:
+def skip(
+    clinic: Clinic,
+    ticket_id: int,
+    actor: Actor,
+    counter: int | None = None,
+    reason: str | None = None,
+) -> Ticket:
     """
     Skip a ticket that nobody answered to; the third skip cancels it. `counter` as in `recall`.
 
@@ -179,12 +194,18 @@ def skip(clinic: Clinic, ticket_id: int, actor: Actor, counter: int | None = Non
         ticket = _at(locked(tx, ticket_id), counter)
         if ticket.state is TicketState.CALLED and ticket.calls < fewest:
             raise TooEarly("skip", 0)
-        return skip_in(tx, ticket, actor)
+        return skip_in(tx, ticket, actor, reason)
 
     return clinic.db.write(run)
 
 
-def hold(clinic: Clinic, ticket_id: int, actor: Actor, counter: int | None = None) -> Ticket:
+def hold(
+    clinic: Clinic,
+    ticket_id: int,
+    actor: Actor,
+    counter: int | None = None,
+    reason: str | None = None,
+) -> Ticket:
     """
     Put a served ticket aside, say for a missing paper; its counter is free.
 
@@ -193,20 +214,30 @@ def hold(clinic: Clinic, ticket_id: int, actor: Actor, counter: int | None = Non
     Raises:
         NotFound, EdgeNotAllowed, Conflict: See there.
     """
-    return clinic.db.write(lambda tx: hold_in(tx, _at(locked(tx, ticket_id), counter), actor))
+    return clinic.db.write(
+        lambda tx: hold_in(tx, _at(locked(tx, ticket_id), counter), actor, reason)
+    )
 
 
-def complete(clinic: Clinic, ticket_id: int, actor: Actor, counter: int | None = None) -> Ticket:
+def complete(
+    clinic: Clinic,
+    ticket_id: int,
+    actor: Actor,
+    counter: int | None = None,
+    reason: str | None = None,
+) -> Ticket:
     """
     Finish serving a ticket. `counter` as in `recall`.
 
     Raises:
         NotFound, EdgeNotAllowed, Conflict: See there.
     """
-    return clinic.db.write(lambda tx: complete_in(tx, _at(locked(tx, ticket_id), counter), actor))
+    return clinic.db.write(
+        lambda tx: complete_in(tx, _at(locked(tx, ticket_id), counter), actor, reason)
+    )
 
 
-def reinsert(clinic: Clinic, ticket_id: int, actor: Actor) -> Ticket:
+def reinsert(clinic: Clinic, ticket_id: int, actor: Actor, reason: str | None = None) -> Ticket:
     """
     Let a skipped ticket stand in the line again.
 
@@ -242,7 +273,7 @@ def reinsert(clinic: Clinic, ticket_id: int, actor: Actor) -> Ticket:
         back = tickets.change(
             tx, ticket, state=state, order_key=key, order_tie=tie, counter=None, calls=0
         )
-        record_change(tx, "ticket_reinserted", ticket, back, actor)
+        record_change(tx, "ticket_reinserted", ticket, back, actor, reason)
         return back
 
     return clinic.db.write(run)
@@ -268,35 +299,35 @@ def arrive_emergency(clinic: Clinic, ticket_id: int, actor: Actor) -> Ticket:
     return clinic.db.write(run)
 
 
-def skip_in(tx: Tx, ticket: Ticket, actor: Actor) -> Ticket:
+def skip_in(tx: Tx, ticket: Ticket, actor: Actor, reason: str | None = None) -> Ticket:
     """Skip a locked ticket inside a transaction."""
     state = next_state(ticket.number, ticket.state, Action.SKIP, ticket.lane)
     if state is ticket.state:
         return ticket
     if ticket.skips >= MOST_RETURNS:
-        return cancel_in(tx, ticket, "tidak hadir", actor)
+        return cancel_in(tx, ticket, reason or "tidak hadir", actor)
     skipped = tickets.change(tx, ticket, state=state, counter=None, skips=ticket.skips + 1)
-    record_change(tx, "ticket_skipped", ticket, skipped, actor)
+    record_change(tx, "ticket_skipped", ticket, skipped, actor, reason)
     return skipped
 
 
-def hold_in(tx: Tx, ticket: Ticket, actor: Actor) -> Ticket:
+def hold_in(tx: Tx, ticket: Ticket, actor: Actor, reason: str | None = None) -> Ticket:
     """Hold a locked ticket inside a transaction."""
     state = next_state(ticket.number, ticket.state, Action.HOLD, ticket.lane)
     if state is ticket.state:
         return ticket
     held = tickets.change(tx, ticket, state=state, counter=None, held_at=tx.now)
-    record_change(tx, "ticket_held", ticket, held, actor)
+    record_change(tx, "ticket_held", ticket, held, actor, reason)
     return held
 
 
-def complete_in(tx: Tx, ticket: Ticket, actor: Actor) -> Ticket:
+def complete_in(tx: Tx, ticket: Ticket, actor: Actor, reason: str | None = None) -> Ticket:
     """Complete a locked ticket inside a transaction."""
     state = next_state(ticket.number, ticket.state, Action.COMPLETE, ticket.lane)
     if state is ticket.state:
         return ticket
     done = tickets.change(tx, ticket, state=state, completed_at=tx.now)
-    record_change(tx, "ticket_completed", ticket, done, actor)
+    record_change(tx, "ticket_completed", ticket, done, actor, reason)
     return done
 
 

@@ -16,18 +16,8 @@ from puskesmas_queue.storage import line, tickets
 from puskesmas_queue.storage.counters import Counter
 from puskesmas_queue.storage.transaction import Reading, Tx
 
-
-def find_counter(clinic: Clinic, number: int) -> Counter:
-    """
-    Read a counter.
-
-    Raises:
-        NotFound: There is none of this number.
-    """
-    found = clinic.db.read(lambda tx: rows.by_number(tx, number))
-    if found is None:
-        raise NotFound(f"no counter {number}")
-    return found
+DeskCounter = Counter
+"""A counter with who works there, for whoever may not look into storage."""
 
 
 def open_counter(clinic: Clinic, number: int, family: int, actor: Actor) -> Counter:

@@ -188,6 +188,35 @@ def opens_at(clinic: Clinic) -> datetime | None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class UnitToday:
+    """
+    A unit with its places of today.
+
+    Args:
+        remaining: Places left, None without a limit.
+        is_open: Whether a patient may take a number for it now.
+    """
+
+    unit: Unit
+    remaining: int | None
+    is_open: bool
+
+
+def units_today(clinic: Clinic) -> list[UnitToday]:
+    """Return all units in the order of the screens, with their places of today."""
+    counts = clinic.db.read(lambda tx: tickets.day_values(tx, today(clinic), ("place",)))
+    is_open = opens_at(clinic) is None and clinic.guard.fault() is None
+    return [
+        UnitToday(
+            unit=unit,
+            remaining=remaining_places(unit, counts.get(("place", unit.code), 0)),
+            is_open=unit.is_active and (is_open or unit.is_emergency),
+        )
+        for unit in all_units(clinic)
+    ]
+
+
 def line_view(clinic: Clinic, zone: str) -> LineView:
     """Read a zone's line as all screens show it."""
     return clinic.db.read(lambda tx: _line_view(clinic, tx, zone))
@@ -213,13 +242,7 @@ def view_of(clinic: Clinic, ticket: Ticket) -> TicketView:
     if ticket.state in (TicketState.WAITING, TicketState.CONFIRMED) and (
         ticket.lane is not Lane.EMERGENCY
     ):
-        line = clinic.remembered(
-            f"view:{ticket.zone}",
-            line_topic(ticket.zone),
-            0.0,
-            lambda: line_view(clinic, ticket.zone),
-        )
-        mine = next((t for t in (*line.priority, *line.general) if t.id == ticket.id), None)
+        mine = places_in_line(clinic, ticket.zone).get(ticket.id)
         if mine is not None:
             ahead, minutes = mine.people_ahead, mine.estimate_min
     public_url = clinic.config.server.public_url.rstrip("/")
@@ -233,6 +256,17 @@ def view_of(clinic: Clinic, ticket: Ticket) -> TicketView:
         status_url=f"{public_url}/t/{ticket.code}" if public_url else None,
         unit_name_en=unit.name_en,
     )
+
+
+def places_in_line(clinic: Clinic, zone: str) -> dict[int, LineTicket]:
+    """Return who stands in a zone's line by id, each with its place and estimate."""
+    line = seen_line(clinic, zone)
+    return {ticket.id: ticket for ticket in (*line.priority, *line.general)}
+
+
+def seen_line(clinic: Clinic, zone: str) -> LineView:
+    """Return a zone's line as it is, from one reading that all share until it changes."""
+    return clinic.remembered(f"view:{zone}", line_topic(zone), 0.0, lambda: line_view(clinic, zone))
 
 
 def _counter_opens(clinic: Clinic) -> str | None:

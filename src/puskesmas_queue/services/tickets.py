@@ -5,6 +5,7 @@ import json
 import math
 import secrets
 from dataclasses import asdict, dataclass
+from datetime import date
 
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.access import Actor
@@ -186,6 +187,37 @@ def find_ticket(clinic: Clinic, ticket_id: int) -> Ticket:
     if ticket is None:
         raise NotFound(f"no ticket {ticket_id}")
     return ticket
+
+
+def list_tickets(
+    clinic: Clinic,
+    service_date: date,
+    *,
+    after: int = 0,
+    limit: int = 50,
+    state: TicketState | None = None,
+    unit: str | None = None,
+) -> tuple[list[Ticket], bool]:
+    """
+    Read a page of a day's tickets in the order they were issued.
+
+    Args:
+        clinic: The clinic.
+        service_date: The day.
+        after: The last id of the page before.
+        limit: Most tickets.
+        state: Only those that stand so.
+        unit: Only those of this unit.
+
+    Returns:
+        The tickets, and whether there are more.
+    """
+    found = clinic.db.read(
+        lambda tx: rows.page_of_day(
+            tx, service_date, after=after, limit=limit + 1, state=state, unit=unit
+        )
+    )
+    return found[:limit], len(found) > limit
 
 
 def locked(tx: Tx, ticket_id: int) -> Ticket:

@@ -1,7 +1,7 @@
 """
 What programs were answered, by their idempotency key, kept with the very change that it tells of.
 
-Source: decision 0019.
+Source: docs/decisions/0026-answers-of-programs.md
 """
 
 from collections.abc import Callable
@@ -122,7 +122,7 @@ def forget_answers(tx: Tx, before: datetime) -> None:
 
 
 def _take(tx: Tx, claim: Claim) -> bool:
-    result = tx.conn.execute(
+    taken = tx.conn.execute(
         upsert(tx, api_answers)
         .values(
             clinic_id=tx.clinic_id,
@@ -134,8 +134,9 @@ def _take(tx: Tx, claim: Claim) -> bool:
             created_at=tx.now,
         )
         .on_conflict_do_nothing()
+        .returning(api_answers.c.key)
     )
-    return bool(result.rowcount)
+    return taken.first() is not None
 
 
 def _keep(tx: Tx, claim: Claim, status: int, answer: str) -> None:

@@ -1,7 +1,7 @@
 """What a refusal looks like on screen: what happened, what was kept, what to do."""
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from starlette.responses import Response
 
@@ -25,26 +25,44 @@ from puskesmas_queue.domain.errors import (
     QuotaFull,
     ReasonRequired,
     Refused,
+    SetupError,
     StorageUnavailable,
     TicketObjected,
+    TokenRefused,
     TooEarly,
     UnitClosed,
     UnknownName,
 )
 
 if TYPE_CHECKING:
+    from puskesmas_queue.clinic import Clinic
     from puskesmas_queue.web.page import Page
 
 Message = tuple[str, str]
+
+
+class Speaker(Protocol):
+    """Says things in somebody's language: a page, or a call of the API."""
+
+    @property
+    def clinic(self) -> "Clinic":
+        """The clinic whose zone times are shown in."""
+
+    def gettext(self, message: str, **values: object) -> str:
+        """Return a text with `%(name)s` filled in."""
+
+
 log = logging.getLogger(__name__)
 
 STATUSES: tuple[tuple[type[QueueError], int], ...] = (
     (LoginDelayed, 429),
     (LoginFailed, 401),
+    (TokenRefused, 401),
     (Forbidden, 403),
     (NotFound, 404),
     (InvalidRequest, 422),
     (StorageUnavailable, 503),
+    (SetupError, 503),
     (ClockUnconfirmed, 503),
     (Refused, 409),
     (Conflict, 409),
@@ -72,7 +90,7 @@ def error_response(page: "Page", error: QueueError) -> Response:
     return response
 
 
-def crash_text(page: "Page") -> Message:
+def crash_text(page: Speaker) -> Message:
     """Return what is said when something unexpected failed."""
     _ = page.gettext
     return (
@@ -81,7 +99,7 @@ def crash_text(page: "Page") -> Message:
     )
 
 
-def error_text(page: "Page", error: QueueError) -> Message:
+def error_text(page: Speaker, error: QueueError) -> Message:
     """Return what happened and what to do, in the page's language."""
     for kind, text in (
         (Conflict, _conflict),
@@ -93,7 +111,7 @@ def error_text(page: "Page", error: QueueError) -> Message:
     return _other(page, error)
 
 
-def _conflict(page: "Page", error: QueueError) -> Message:
+def _conflict(page: Speaker, error: QueueError) -> Message:
     _ = page.gettext
     match error:
         case CounterBusy():
@@ -113,7 +131,7 @@ def _conflict(page: "Page", error: QueueError) -> Message:
     return (_("Tidak bisa dilakukan sekarang"), _("Keadaan sudah berubah. Lihat lagi."))
 
 
-def _counter(page: "Page", error: CounterTaken | CounterFixed | CounterClosed) -> Message:
+def _counter(page: Speaker, error: CounterTaken | CounterFixed | CounterClosed) -> Message:
     _ = page.gettext
     match error:
         case CounterTaken():
@@ -129,7 +147,7 @@ def _counter(page: "Page", error: CounterTaken | CounterFixed | CounterClosed) -
     return (_("Loket belum dibuka"), _("Buka atau lanjutkan loket ini dulu."))
 
 
-def _too_early(page: "Page", error: TooEarly) -> Message:
+def _too_early(page: Speaker, error: TooEarly) -> Message:
     _ = page.gettext
     if error.action == "skip":
         return (_("Belum bisa dilewati"), _("Panggil nomor ini sampai tiga kali dulu."))
@@ -141,7 +159,7 @@ def _too_early(page: "Page", error: TooEarly) -> Message:
     )
 
 
-def _refused(page: "Page", error: QueueError) -> Message:
+def _refused(page: Speaker, error: QueueError) -> Message:
     _ = page.gettext
     match error:
         case QuotaFull():
@@ -171,7 +189,7 @@ def _refused(page: "Page", error: QueueError) -> Message:
     return (_("Tidak bisa dilakukan sekarang"), _("Tanyakan kepada petugas."))
 
 
-def _invalid(page: "Page", error: QueueError) -> Message:
+def _invalid(page: Speaker, error: QueueError) -> Message:
     _ = page.gettext
     match error:
         case ReasonRequired():
@@ -194,7 +212,7 @@ def _invalid(page: "Page", error: QueueError) -> Message:
     return (_("Permintaan tidak lengkap"), _("Periksa pilihan Anda, lalu coba lagi."))
 
 
-def _other(page: "Page", error: QueueError) -> Message:
+def _other(page: Speaker, error: QueueError) -> Message:
     _ = page.gettext
     match error:
         case NotFound():
@@ -218,5 +236,24 @@ def _other(page: "Page", error: QueueError) -> Message:
             return (
                 _("Penyimpanan sedang tidak bisa dipakai"),
                 _("Tidak ada yang tersimpan dari permintaan ini. Tunggu sebentar, lalu coba lagi."),
+            )
+    return _of_program(page, error)
+
+
+def _of_program(page: Speaker, error: QueueError) -> Message:
+    _ = page.gettext
+    match error:
+        case TokenRefused():
+            return (
+                _("Token tidak berlaku"),
+                _("Token ini salah, kedaluwarsa, atau sudah diakhiri. Masuk lagi."),
+            )
+        case SetupError():
+            return (
+                _("Server belum siap untuk program lain"),
+                _(
+                    "Berkas kunci server tidak ada atau tidak terbaca. Admin: kembalikan "
+                    "salinannya, atau buat yang baru dengan puskesmas-queue keys create."
+                ),
             )
     return crash_text(page)

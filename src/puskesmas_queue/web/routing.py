@@ -28,6 +28,7 @@ from puskesmas_queue.domain.errors import (
     QueueError,
     SetupError,
     StorageUnavailable,
+    TokenRefused,
 )
 from puskesmas_queue.services import accounts, sessions
 from puskesmas_queue.web.errors import error_response
@@ -105,7 +106,7 @@ def route(
 
     async def endpoint(request: Request) -> Response:
         form, document = await _read_body(request)
-        return await (threads or _threads(request, asks_neighbour)).run(
+        return await (threads or threads_of(request, asks_neighbour)).run(
             _answer, request, form, document, handler, permission, extends
         )
 
@@ -142,7 +143,7 @@ def live_route(
     """
 
     async def endpoint(request: Request) -> Response:
-        opened = await _threads(request).run(_open_live, request, permission, needs)
+        opened = await threads_of(request).run(_open_live, request, permission, needs)
         return opened if isinstance(opened, Response) else await handler(opened)
 
     return DeclaredRoute(
@@ -188,7 +189,7 @@ def _declarations(routes: Iterable[BaseRoute], prefix: str) -> Iterator[Declarat
             yield Declaration(path, (), None)
 
 
-def _threads(request: Request, asks_neighbour: bool = False) -> Threads:
+def threads_of(request: Request, asks_neighbour: bool = False) -> Threads:
     """Choose threads: while changes wait for a disk or a lock, pages are shown all the same."""
     state = request.app.state
     if not hasattr(state, "threads"):
@@ -208,6 +209,7 @@ def _answer(
 ) -> Response:
     """Run a handler in the thread pool, once it is known that it may run."""
     try:
+        _refuse_bearer(request)
         principal = _principal(request, permission, extend=extends)
         page = Page(request, form, principal, document)
     except QueueError as error:
@@ -220,6 +222,7 @@ def _answer(
 
 def _open_live(request: Request, permission: Permission, needs: Needs | None) -> "Page | Response":
     try:
+        _refuse_bearer(request)
         page = Page(request)
         wanted = [permission, *(needs(page) if needs is not None else ())]
         if page.facts.is_public_port and set(wanted) != {Permission.PUBLIC}:
@@ -236,6 +239,12 @@ def _open_live(request: Request, permission: Permission, needs: Needs | None) ->
     except QueueError as error:
         return error_response(page, error)
     return page
+
+
+def _refuse_bearer(request: Request) -> None:
+    """Refuse a program's token: pages know cookies only, the API tokens only."""
+    if request.headers.get("authorization", "").partition(" ")[0].lower() == "bearer":
+        raise TokenRefused("pages take no token")
 
 
 def _principal(request: Request, permission: Permission, *, extend: bool) -> Principal | None:

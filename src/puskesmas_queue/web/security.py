@@ -65,6 +65,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_AGENT = 300
 STATIC_PATHS = re.compile(r"/(?:x/[a-z0-9_]+/)?static/")
 """Files of the core and of plugins."""
+API = "/api/v1/"
+"""Below it programs ask, with a bearer token and no cookie."""
 FACTS = "puskesmas_queue.facts"
 PUBLIC_PORT = "puskesmas_queue.public_port"
 """In the scope of what came in by the plain port of patients' phones."""
@@ -249,11 +251,11 @@ class SecurityMiddleware:
     def _state_refusal(self, scope: Scope, headers: Headers, facts: Facts) -> Response | None:
         if not self._is_own_origin(scope, headers, facts):
             return plain_page(403, FOREIGN)
-        if scope["path"] == "/login":
+        if scope["path"] in ("/login", f"{API}token"):
             wait_s = self.logins.take(facts.address or "")
             if wait_s:
                 return plain_page(429, TOO_MANY, {"retry-after": str(wait_s)})
-        if scope["path"] == "/pair":
+        if scope["path"] in ("/pair", f"{API}devices/pair"):
             wait_s = self.codes.take(facts.address or "")
             if wait_s:
                 return plain_page(429, TOO_MANY_CODES, {"retry-after": str(wait_s)})
@@ -266,7 +268,8 @@ class SecurityMiddleware:
         origin = headers.get("origin")
         if origin is None:
             # No browser leaves out both; a program has no cookies that could be abused.
-            return self.options.is_demo and scope["path"].startswith("/demo/")
+            path = scope["path"]
+            return path.startswith(API) or (self.options.is_demo and path.startswith("/demo/"))
         scheme = "https" if facts.is_https else "http"
         return _same_origin(origin, f"{scheme}://{headers['host']}")
 
@@ -335,7 +338,7 @@ class _Answer:
         path: str = scope["path"]
         self._is_static = STATIC_PATHS.match(path) is not None
         self._brings_device = (
-            facts.is_new_device and not self._is_static and not path.startswith("/live/")
+            facts.is_new_device and not self._is_static and not path.startswith(("/live/", API))
         )
         self._facts = facts
         self._keeps_https = keeps_https and facts.is_https
