@@ -8,6 +8,7 @@ import pytest
 
 from puskesmas_queue import tls
 from puskesmas_queue.certificates import identity_of
+from puskesmas_queue.cli.config_file import with_server
 from puskesmas_queue.settings import load_config
 
 
@@ -179,7 +180,41 @@ def test_doctor_says_what_is_wrong(run, create, config, clinic_folder):
     assert "ended on" in found["text"]
 
 
-def finding(run, config):
+@pytest.mark.parametrize(
+    ("public_port", "public_url", "words"),
+    [
+        (0, "", None),
+        (0, "https://antrean.lan:8000", "no phone trusts"),
+        (8080, "http://antrean.lan:8080", None),
+        (80, "http://antrean.lan", None),
+        (8080, "https://antrean.lan:8000", "does not lead to port 8080"),
+        (8080, "http://antrean.lan", "does not lead to port 8080"),
+    ],
+)
+def test_doctor_sees_an_address_that_phones_cannot_open(
+    run, create, config, public_port, public_url, words
+):
+    create("--name", "antrean.lan")
+    text = config.read_text().replace("[server]\n", f"[server]\npublic_port = {public_port}\n")
+    config.write_text(with_server(text, {"public_url": public_url}))
+
+    found = finding(run, config, "phones")
+
+    assert (found is None) == (words is None)
+    assert words is None or words in found["text"]
+
+
+def test_doctor_says_nothing_of_phones_about_a_certificate_that_they_trust(
+    run, create, config, clinic_folder
+):
+    create("--name", "antrean.lan")
+    config.write_text(with_server(config.read_text(), {"public_url": "https://antrean.lan:8000"}))
+    (clinic_folder / "tls" / tls.AUTHORITY).unlink()
+
+    assert finding(run, config, "phones") is None
+
+
+def finding(run, config, name="certificate"):
     answer = run("doctor", "--config", config, "--json")
     found = json.loads(answer.stdout)["findings"]
-    return next(one for one in found if one["name"] == "certificate")
+    return next((one for one in found if one["name"] == name), None)

@@ -7,6 +7,7 @@ from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
 import click
 
@@ -59,7 +60,7 @@ def examine() -> Iterator[Finding]:
         yield Finding("configuration", "wrong", str(error))
         return
     yield Finding("configuration", "ok", str(config.path))
-    looks = (space(config), network(config), certificate(config), server(config))
+    looks = (space(config), network(config), certificate(config), phones(config), server(config))
     yield from (finding for finding in looks if finding)
     yield from installed(config)
     try:
@@ -120,6 +121,31 @@ def certificate(config: Config) -> Finding | None:
         hint = "renew it (puskesmas-queue tls create) and start the server anew"
         return Finding("certificate", "note", f"{text}: {hint}")
     return Finding("certificate", "ok", text)
+
+
+def phones(config: Config) -> Finding | None:
+    """See whether the address of the QR codes is one that patients' phones can open."""
+    server = config.server
+    if config.tls_paths is None or not server.public_url:
+        return None
+    from puskesmas_queue.cli.tls import signer
+    from puskesmas_queue.tls import TlsFiles
+
+    public = urlsplit(server.public_url)
+    if server.public_port:
+        if public.scheme == "http" and (public.port or 80) == server.public_port:
+            return None
+        return Finding(
+            "phones", "note", f"server.public_url does not lead to port {server.public_port}"
+        )
+    try:
+        is_own = signer(config, TlsFiles(*config.tls_paths).look()) is not None
+    except QueueError:
+        return None  # `certificate` says so
+    if not is_own:
+        return None
+    hint = "give them server.public_port, and let server.public_url lead there"
+    return Finding("phones", "note", f"no phone trusts the clinic's own authority: {hint}")
 
 
 def server(config: Config) -> Finding | None:
