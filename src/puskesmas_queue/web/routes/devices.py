@@ -131,9 +131,10 @@ def _show(page: Page, device: Device, errors: Errors, *, status: int = 200) -> R
 def _code(page: Page, made: devices.WaitingDevice) -> Response:
     own = page.request.url
     base = f"{own.scheme}://{own.netloc}"
-    if _is_loopback(base):
+    known = page.clinic.config.staff_url
+    if _is_loopback(base) and not _is_loopback(known):
         # Whoever administers on the server itself asked by a name that is good there only.
-        base = page.clinic.config.staff_url
+        base = known
     return _page(
         page,
         "admin/device_code.html",
