@@ -1,7 +1,6 @@
 """The kiosk's own request, and what must hold of the numbers that came of it."""
 
 import secrets
-from urllib.parse import urlencode, urlsplit
 
 import harness
 import load
@@ -9,12 +8,13 @@ import load
 from puskesmas_queue.clinic import Clinic, open_clinic
 from puskesmas_queue.services.line import today
 from puskesmas_queue.settings import Config
+from puskesmas_queue.simulators.kiosk_requests import KioskRequests, given_codes
 from puskesmas_queue.storage.tickets import all_of_day
 
 UNIT = "umum"
 
 
-class Kiosk:
+class Kiosk(KioskRequests):
     """
     Writes requests of many kiosks as Chromium sends them.
 
@@ -25,55 +25,17 @@ class Kiosk:
     """
 
     def __init__(self, url: str, clients: int, config: Config | None = None) -> None:
-        host = urlsplit(url).netloc
         paired = [{}] if config is None else harness.kiosk_cookies(config)
-        self._heads = [
-            (
-                "POST /kiosk/tickets HTTP/1.1\r\n"
-                f"Host: {host}\r\n"
-                "Connection: keep-alive\r\n"
-                "Cache-Control: max-age=0\r\n"
-                f"Origin: http://{host}\r\n"
-                "Content-Type: application/x-www-form-urlencoded\r\n"
-                "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 "
-                "(KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36\r\n"
-                "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"
-                "Sec-Fetch-Site: same-origin\r\n"
-                "Sec-Fetch-Mode: navigate\r\n"
-                "Sec-Fetch-Dest: document\r\n"
-                f"Referer: http://{host}/kiosk/unit\r\n"
-                "Accept-Language: id\r\n"
-                f"Cookie: {_cookies(paired[client % len(paired)])}\r\n"
-            ).encode()
+        kiosks = [
+            {"pq_device": secrets.token_urlsafe(16), **paired[client % len(paired)]}
             for client in range(clients)
         ]
-
-    def request(self, client: int, number: int) -> bytes:
-        """Write the request of one kiosk for one more ticket."""
-        answers = {
-            "f": secrets.token_urlsafe(15),
-            "lane": "general",
-            "payment": "bpjs",
-            "unit": UNIT,
-        }
-        body = urlencode(answers).encode()
-        length = f"Content-Length: {len(body)}\r\n\r\n".encode()
-        return self._heads[client] + length + body
-
-
-def _cookies(machine: dict[str, str]) -> str:
-    cookies = {"pq_device": secrets.token_urlsafe(16), **machine}
-    return "; ".join(f"{name}={value}" for name, value in cookies.items())
+        super().__init__(url, kiosks, UNIT)
 
 
 def codes(run: load.Run) -> list[str]:
-    """Return the tickets that a run was given; anything else that came back is no ticket."""
-    prefix = "/kiosk/ticket/"
-    return [
-        answer.location.removeprefix(prefix).partition("?")[0]
-        for answer in run.answers
-        if answer.status == 303 and answer.location.startswith(prefix)
-    ]
+    """Return the tickets that a run was given."""
+    return given_codes(run.answers)
 
 
 def faults(config: Config, asked: int, given: list[str]) -> dict[str, int]:

@@ -91,13 +91,21 @@ class Fleet:
     Args:
         config: The clinic.
         workers: How many server processes.
+        make: Writes the command that serves on a port; else `serve`.
     """
 
-    def __init__(self, config: Config, workers: int) -> None:
+    def __init__(
+        self, config: Config, workers: int, make: Callable[[int], list[str]] | None = None
+    ) -> None:
         self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
         self._log = config.folder / "server.log"
-        self._command = command(
-            "serve", "--config", config.path, "--port", self.port, "--workers", workers
+        self._command = (
+            make(self.port)
+            if make is not None
+            else command(
+                "serve", "--config", config.path, "--port", self.port, "--workers", workers
+            )
         )
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 OWN = {
     "day": "puskesmas_queue.cli.simulate_day:day",
+    "load": "puskesmas_queue.cli.simulate_load:load",
 }
 """The core's own; a plugin's simulator of such a name is not found."""
 

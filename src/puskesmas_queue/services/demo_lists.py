@@ -42,11 +42,18 @@ def announced(clinic: Clinic, limit: int) -> list[dict[str, object]]:
 
 
 def hall(clinic: Clinic) -> dict[str, object]:
-    """Return the time, the units that patients can choose and the counters of the first zone."""
+    """
+    Return what there is for those who play a morning.
+
+    The time, the latest day with a ticket, the units that patients can choose and the counters
+    of the first zone.
+    """
     zone = default_zone(clinic)
+    latest = clinic.db.read(tickets.newest_day)
     return {
         "now": clinic.clock.now().astimezone(clinic.timezone).isoformat(),
         "zone": clinic.config.clinic.zone,
+        "latest_day": None if latest is None else latest.isoformat(),
         "units": [
             unit.code
             for unit in all_units(clinic)

@@ -19,7 +19,6 @@ from puskesmas_queue.simulators.http_hall import (
     Pace,
     Stopped,
     look_at,
-    told_by,
 )
 from puskesmas_queue.simulators.morning import Customs, Morning, plan_morning
 from puskesmas_queue.simulators.play import Journal, Play
@@ -46,6 +45,7 @@ class Wishes:
         pace: How fast; as fast as the server answers where None.
         patience_s: So long a server may be away before it is given up.
         agent: What the browsers call themselves.
+        slow_s: An answer that takes longer is told as a problem.
     """
 
     patients: int = 300
@@ -55,6 +55,7 @@ class Wishes:
     pace: Pace | None = None
     patience_s: float = 30.0
     agent: str = AGENT
+    slow_s: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +102,19 @@ def play_day(url: str, wishes: Wishes) -> Played:
     day = demo.now.date()
     if demo.now.time() > BEGINS:
         day += timedelta(days=1)
+    if demo.latest_day is not None:
+        day = max(day, demo.latest_day + timedelta(days=1))
     hall, morning = _prepare(url, day, demo, wishes)
     started = time.monotonic()
     try:
-        hall.move_to(datetime.combine(day, BEGINS, demo.now.tzinfo))
+        hall.jump_to(datetime.combine(day, BEGINS, demo.now.tzinfo))
         journal = Play(morning, hall).run()
         hall.go_home()
-        hall.move_to(datetime.combine(day + timedelta(days=1), time_of_day(0, 1), demo.now.tzinfo))
-        tickets = _ended(url, day)
+        hall.jump_to(datetime.combine(day + timedelta(days=1), time_of_day(0, 1), demo.now.tzinfo))
+        tickets = _ended(hall)
+        events = hall.told("events")
     finally:
         hall.hang_up()
-    events = told_by(url, f"/demo/events?date={day.isoformat()}")["events"]
     took = time.monotonic() - started
     return Played(day, morning, journal, hall.meter, tickets, events, took)
 
@@ -120,8 +123,8 @@ class DailyRound:
     """
     Days that go on by themselves in a demo, until they are stopped.
 
-    The first is the demo's present day from now on: who would have come before lines up at the
-    kiosk.
+    The first is the demo's present day from now on, if its counters are not about to close: who
+    would have come before lines up at the kiosk.
 
     Args:
         url: The demo, which may still be starting.
@@ -159,6 +162,8 @@ class DailyRound:
         demo = look_at(self._url)
         midnight = datetime.combine(demo.now.date(), time_of_day(), demo.now.tzinfo)
         now_s = (demo.now - midnight).total_seconds()
+        if now_s >= self._wishes.customs.closes_s:
+            return
         wishes = self._wished(self._wishes.seed)
         hall, morning = _prepare(self._url, demo.now.date(), demo, wishes, now_s)
         try:
@@ -175,7 +180,7 @@ class DailyRound:
 def _prepare(
     url: str, day: date, demo: DemoHall, wishes: Wishes, not_before_s: float = 0.0
 ) -> tuple[HttpHall, Morning]:
-    hall = HttpHall(url, day, demo, wishes.pace, wishes.patience_s, wishes.agent)
+    hall = HttpHall(url, day, demo, wishes.pace, wishes.patience_s, wishes.agent, wishes.slow_s)
     counters = hall.counters[: wishes.counters]
     if not counters or len(counters) < (wishes.counters or 0):
         raise SetupError(f"{url} has {len(counters)} counters with a login")
@@ -185,13 +190,11 @@ def _prepare(
     return hall, plan
 
 
-def _ended(url: str, day: date) -> Sequence[dict[str, Any]]:
+def _ended(hall: HttpHall) -> Sequence[dict[str, Any]]:
     """Return the day's tickets once each has ended, or as they are when the time is over."""
     ends = time.monotonic() + SETTLE_S
     while True:
-        tickets: list[dict[str, Any]] = told_by(url, f"/demo/tickets?date={day.isoformat()}")[
-            "tickets"
-        ]
+        tickets = hall.told("tickets")
         if time.monotonic() > ends or not any(one["status"] in OPEN for one in tickets):
             return tickets
         time.sleep(0.2)

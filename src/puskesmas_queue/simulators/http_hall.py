@@ -24,13 +24,12 @@ from puskesmas_queue.simulators.play import Step
 
 CONFIRM_EVERY_S = 1800.0
 """The clock guard bears an hour between wall and monotonic clock; half of it is given."""
-SLOW_S = 2.0
-"""An answer that takes longer is told as a problem, seconds."""
 TICK_S = 1.0
 KEY_BYTES = 15
 TICKET_PAGE = re.compile(r"/kiosk/ticket/([A-Z0-9]+)")
 SHOWN_NUMBER = re.compile(r'class="(?:k-result-number )?number"(?: data-length="\d+")?>([^<]+)<')
 CALLED = re.compile(r'id="lk-ticket-(\d+)".*?id="lk-now">([^<]+)<', re.DOTALL)
+CLOCK = "clock"
 MOVES = {"open": "/loket/open", "pause": "/loket/pause", "close": "/loket/close"}
 
 
@@ -43,10 +42,12 @@ class DemoHall:
     """
     What a demo says of itself: `units` can be chosen at the kiosk, in the order of the screens.
 
-    `logins` are (username, password) of those who work at counters.
+    `latest_day` is the last one with a ticket, None where there is none; `logins` are (username,
+    password) of those who work at counters.
     """
 
     now: datetime
+    latest_day: date | None
     units: tuple[str, ...]
     counters: tuple[int, ...]
     logins: tuple[tuple[str, str], ...]
@@ -54,8 +55,13 @@ class DemoHall:
 
 @dataclass(slots=True)
 class Meter:
-    """What was asked: seconds of each answer by kind of request, and what went wrong."""
+    """
+    What was asked: seconds of each answer by kind of request, and what went wrong.
 
+    An answer for people that takes longer than `slow_s` is told as a problem.
+    """
+
+    slow_s: float = 2.0
     seconds: dict[str, list[float]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     retries: int = 0
@@ -66,7 +72,7 @@ class Meter:
         self.retries += answer.tries - 1
         if answer.status not in fine:
             self.problems.append(f"{path} answered {answer.status}")
-        if answer.seconds > SLOW_S:
+        if answer.seconds > self.slow_s and kind != CLOCK:
             self.problems.append(f"{path} took {answer.seconds:.1f} s")
 
     @property
@@ -91,9 +97,10 @@ def look_at(url: str, patience_s: float = 30.0) -> DemoHall:
         SetupError: Nobody answers there, or it is no demo.
     """
     told = told_by(url, "/demo/hall", patience_s)
-    zone = ZoneInfo(told["zone"])
+    zone, latest = ZoneInfo(told["zone"]), told["latest_day"]
     return DemoHall(
         now=datetime.fromisoformat(told["now"]).astimezone(zone),
+        latest_day=None if latest is None else date.fromisoformat(latest),
         units=tuple(told["units"]),
         counters=tuple(told["counters"]),
         logins=tuple((one["username"], one["password"]) for one in told["logins"]),
@@ -128,6 +135,7 @@ class HttpHall:
         pace: How fast; as fast as the server answers where None.
         patience_s: So long a server may be away.
         agent: What its browsers call themselves.
+        slow_s: See `Meter`.
     """
 
     def __init__(
@@ -138,9 +146,9 @@ class HttpHall:
         pace: Pace | None = None,
         patience_s: float = 30.0,
         agent: str = AGENT,
+        slow_s: float = 2.0,
     ) -> None:
-        self.meter = Meter()
-        self._url = url
+        self.meter = Meter(slow_s)
         self._day = day
         self._midnight = datetime.combine(day, datetime.min.time(), demo.now.tzinfo)
         self._pace = pace
@@ -165,17 +173,20 @@ class HttpHall:
 
     # Time
 
+    def jump_to(self, at: datetime) -> None:
+        """Let it be that time at once, whatever the pace: nobody looks on at night."""
+        self._began = None
+        if at > self._server_now():
+            self._set_clock(at)
+
     def at(self, at_s: float) -> None:
         """
-        Let it be that time in the clinic.
+        Let it be that time in the clinic; with a pace only when it has come.
 
         Raises:
             Stopped: The morning was told to stop.
         """
-        self.move_to(self._midnight + timedelta(seconds=at_s))
-
-    def move_to(self, at: datetime) -> None:
-        """Let it be that time; with a pace only when it has come."""
+        at = self._midnight + timedelta(seconds=at_s)
         if self._pace is not None:
             self._wait(at, self._pace)
         if at > self._server_now():
@@ -207,7 +218,7 @@ class HttpHall:
         answer = self._clock.insist(
             "POST", "/demo/clock", form, for_s=self._patience_s, again=self._forget_clock
         )
-        self.meter.note("clock", answer, "/demo/clock", (HTTPStatus.OK,))
+        self.meter.note(CLOCK, answer, "/demo/clock", (HTTPStatus.OK,))
         if answer.tries > 1 and not confirms:
             # It is another process, whose guard knows nothing of this time.
             form["rebase"] = "true"
@@ -292,6 +303,13 @@ class HttpHall:
         self._logged_in.clear()
         self.hang_up()
 
+    def told(self, what: Literal["tickets", "events"]) -> list[dict[str, Any]]:
+        """Ask the demo for the whole day, at the time that it is here."""
+        path = f"/demo/{what}?date={self._day.isoformat()}"
+        answer = self._clock.insist("GET", path, for_s=self._patience_s, again=self._restarted)
+        rows: list[dict[str, Any]] = json.loads(answer.text)[what]
+        return rows
+
     def hang_up(self) -> None:
         """Close the connections."""
         for client in (self._kiosk, self._clock, *self._staff.values()):
@@ -299,8 +317,7 @@ class HttpHall:
 
     def _id_of(self, number: str) -> int:
         if number not in self._ids:
-            tickets = told_by(self._url, f"/demo/tickets?date={self._day.isoformat()}")["tickets"]
-            self._ids.update({one["number"]: one["id"] for one in tickets})
+            self._ids.update({one["number"]: one["id"] for one in self.told("tickets")})
         return self._ids[number]
 
     def _ask(

@@ -150,6 +150,14 @@ def page_of_day(
     return [to_ticket(row) for row in rows]
 
 
+def newest_day(tx: Reading) -> date | None:
+    """Return the latest day that has a ticket, None where there is none."""
+    latest: date | None = tx.conn.execute(
+        select(func.max(tickets.c.service_date)).where(tickets.c.clinic_id == tx.clinic_id)
+    ).scalar()
+    return latest
+
+
 def count_up(tx: Tx, service_date: date, kind: str, name: str, most: int | None) -> int | None:
     """
     Take the next value of a day's count.
