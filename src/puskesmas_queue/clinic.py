@@ -51,6 +51,9 @@ CLOCK_TOPIC = "clock"
 """Given a new version when staff confirmed the clock."""
 MEMORY_S = 10.0
 """Even an unchanged version is read again after so long: times of day show in it."""
+PLUGINS_TOPIC = "plugins"
+"""Given a new version when an administrator switched a plugin's decisions on again."""
+FLUSH_S = 5.0
 SETTINGS_TOPIC = "settings"
 """Given a new version when settings, units or counters were changed."""
 T = TypeVar("T")
@@ -123,11 +126,14 @@ class Clinic:
         self._known_fault: ClockFault | None = None
         self.versions: dict[str, int] = {}
         self._memory: dict[str, tuple[int, float, Any]] = {}
+        self.failing_printers: set[str] = set()
+        """Printers that did not print the last slip they were asked for."""
         self._listeners: list[Callable[[dict[str, int]], None]] = []
         self.sightings: dict[int, tuple[datetime, str | None]] = {}
         """When and from where devices were last there, by id, until it is written."""
         self.faults = FaultWriter(db)
         self._are_configs_stale = threading.Event()
+        self._is_switched_on_elsewhere = False
         self._is_closing = False
         self._config_reader = threading.Thread(target=self._keep_configs, daemon=True)
         self.plugins = load_plugins(config.plugins.active, BUILT_IN_PLUGINS, plugins)
@@ -242,6 +248,9 @@ class Clinic:
             if self.plugins.names:
                 # Not here: the committing thread may be the one that others wait for.
                 self._are_configs_stale.set()
+        if PLUGINS_TOPIC in versions and not is_own:
+            self._is_switched_on_elsewhere = True
+            self._are_configs_stale.set()
         for listener in self._listeners:
             listener(versions)
 
@@ -260,12 +269,28 @@ class Clinic:
             self._are_configs_stale.clear()
             if not self._is_closing:
                 self._read_configs()
+                self._follow_switches()
 
     def _read_configs(self) -> None:
         try:
             self.configs.warm()
         except StorageUnavailable as error:
             log.warning("settings of plugins: %s", error)
+
+    def _follow_switches(self) -> None:
+        """Ask the plugins again whose decisions were switched on by another process."""
+        if not self._is_switched_on_elsewhere:
+            return
+        self._is_switched_on_elsewhere = False
+        try:
+            # What this process switched off just now is stored first, or it would look like on.
+            self.faults.flush(FLUSH_S)
+            off = self.db.read(faults.switched_off)
+        except (StorageUnavailable, TimeoutError) as error:
+            log.warning("plugins that were switched on again: %s", error)
+            return
+        for plugin in self.hooks.switched_off - off:
+            self.hooks.switch_on(plugin)
 
     def _audience(self, kind: str) -> tuple[str, ...]:
         return tuple(name for name in self.plugins.names if self.plugins.listens(name, kind))

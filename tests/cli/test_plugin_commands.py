@@ -3,12 +3,18 @@
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import httpx2 as httpx
 import pytest
 
 from puskesmas_queue.cli.config_file import with_active
+from puskesmas_queue.cli.demo import simulating
+from puskesmas_queue.clinic import open_clinic
+from puskesmas_queue.services import simulators
+from puskesmas_queue.services.doctoring import plugin_faults
+from puskesmas_queue.settings import load_config
 from support.distributions import shelf_on_path
 from support.server import running
 
@@ -50,6 +56,7 @@ def start(folder, port):
 
     def stop():
         server.shutdown()
+        server.server_close()
         with open({path!r}, "w") as file:
             file.write(str(folder))
 
@@ -158,3 +165,79 @@ def test_an_unknown_simulator(run, config):
 
     assert answer.exit_code == 2
     assert "No such command 'cloud'" in answer.stderr
+
+
+BAD_SIMULATORS = """
+import time
+from puskesmas_queue.extensions import Simulator
+from puskesmas_queue.hookspecs import hookimpl
+
+def fail(folder, port):
+    raise OSError("no cable")
+
+def leave(folder, port):
+    raise SystemExit(3)
+
+def hang(folder, port):
+    time.sleep(30)
+
+@hookimpl
+def register_simulators(ctx):
+    return [
+        Simulator("failing", fail),
+        Simulator("leaving", leave),
+        Simulator("empty", lambda folder, port: None),
+        Simulator("hanging", hang),
+    ]
+"""
+
+
+def test_a_demo_begins_whatever_its_simulators_do(
+    config, shelf, activate, tmp_path, monkeypatch, capfd
+):
+    """Those that start are named, the others are left out with one line."""
+    shelf.install("broken", BAD_SIMULATORS)
+    shelf.install("weather", SIMULATORS.format(path=str(tmp_path / "ended")))
+    activate("broken", "weather")
+    monkeypatch.setattr(simulators, "START_DEADLINE_S", 0.5)
+
+    with simulating(load_config(config)) as urls:
+        assert list(urls) == ["cloud"]
+        assert httpx.get(urls["cloud"]).status_code == 204
+
+    assert (tmp_path / "ended").exists()
+    told = capfd.readouterr().err
+    for name in ("failing", "leaving", "empty", "hanging"):
+        assert f"simulator {name} did not start" in told
+
+
+def test_two_simulators_of_one_name(config, shelf, activate, tmp_path):
+    """The first keeps it; the second plugin is named."""
+    for name in ("weather", "wind"):
+        shelf.install(name, SIMULATORS.format(path=str(tmp_path / name)))
+    activate("weather", "wind")
+    clinic = open_clinic(load_config(config))
+    try:
+        found = simulators.simulators(clinic)
+        clinic.faults.flush(10)
+        (row,) = plugin_faults(clinic)
+        first, second = clinic.plugins.names
+    finally:
+        clinic.close()
+
+    assert found["cloud"][0] == first
+    assert (row.plugin, row.detail) == (second, f"cloud: {first} has a simulator of this name")
+
+
+def test_a_simulator_that_stops_badly_holds_up_nobody(monkeypatch, caplog):
+    monkeypatch.setattr(simulators, "STOP_DEADLINE_S", 0.1)
+    began = time.monotonic()
+
+    simulators.Running("slow", "http://127.0.0.1:1", lambda: time.sleep(2)).end()
+    simulators.Running("odd", "http://127.0.0.1:1", lambda: 1 / 0).end()
+
+    assert time.monotonic() - began < 1.5
+    assert [row.getMessage().split(":")[0] for row in caplog.records] == [
+        "simulator slow did not stop",
+        "simulator odd stopped badly",
+    ]

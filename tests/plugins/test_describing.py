@@ -6,6 +6,7 @@ import json
 import pytest
 
 from puskesmas_queue.plugin_host.describing import MOST_PLACES, describe_error, places
+from puskesmas_queue.plugin_host.guard import Guard, Raised
 
 
 def caught(function):
@@ -67,3 +68,31 @@ def test_a_text_that_raises():
             raise RuntimeError
 
     assert describe_error(Silent()) == "Silent without a text"
+
+
+@pytest.mark.parametrize("file", ["<string>", "mod.pyx", ""])
+def test_code_without_a_folder(file):
+    """Made and compiled code names no file that is anywhere."""
+    error = caught(lambda: exec(compile("raise ValueError('made')", file, "exec"), {}))
+
+    assert describe_error(error).startswith("ValueError: made (")
+
+
+@pytest.mark.parametrize("worse", [SystemExit(3), KeyboardInterrupt()])
+def test_a_text_that_ends_the_thread_does_not(worse):
+    """It is made on the guard's thread, which others need afterwards."""
+
+    class Hostile(Exception):
+        def __str__(self):
+            raise worse
+
+    def fail():
+        raise Hostile
+
+    guard = Guard()
+
+    with pytest.raises(Raised, match="Hostile without a text"):
+        guard.call(fail, 5)
+
+    assert guard.call(lambda: 7, 5) == 7
+    guard.retire()

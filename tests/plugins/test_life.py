@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from plugins.test_data import FIRST, write_migration
 from puskesmas_queue.api import (
     Health,
     HealthCheck,
@@ -23,13 +24,18 @@ from puskesmas_queue.api import (
     TicketRequest,
     hookimpl,
 )
-from puskesmas_queue.clinic import Clinic
+from puskesmas_queue.clinic import Clinic, open_clinic
 from puskesmas_queue.domain.access import Actor
+from puskesmas_queue.domain.errors import PluginDataUnavailable
 from puskesmas_queue.plugin_host import asking, contributions, dispatch
+from puskesmas_queue.plugin_host.dispatch import Fault, PluginFailed
 from puskesmas_queue.plugin_host.guard import Guard, NoAnswer
+from puskesmas_queue.plugin_host.rests import FIRST_REST_S, LONGEST_REST_S, Rests
 from puskesmas_queue.services import plugin_health as health
 from puskesmas_queue.services import tickets
 from puskesmas_queue.services.doctoring import plugin_faults
+from puskesmas_queue.services.plugins import switch_on
+from puskesmas_queue.storage.plugin_data import plugin_database
 from puskesmas_queue.workers import plugins as lives
 from puskesmas_queue.workers.outbox import Outbox
 from puskesmas_queue.workers.plugins import PluginLives
@@ -128,7 +134,8 @@ def test_a_start_that_hangs_holds_up_nobody(open_with, monkeypatch):
     with living(clinic):
         issue(clinic)
         until(lambda: seen == ["A-001"])
-        assert fault_lines(clinic) == ["stuck startup overran: no end within 0 s"]
+        (line,) = fault_lines(clinic)
+        assert line.startswith("stuck startup overran: no end within 0 s (test_life.py:")
     forever.set()
 
 
@@ -179,7 +186,10 @@ def test_a_check_that_hangs_is_given_up(open_with, monkeypatch):
     checks = [HealthCheck(f"c{n}", lambda ctx: forever.wait()) for n in range(5)]
     clinic = open_with(printer=bringing(register_health_checks=lambda ctx: checks))
     texts = [one.health.text for one in health.plugin_health(clinic, "printer")]
-    assert texts == ["no end within 0 s"] * 3 + ["3 earlier calls never ended"] * 2
+    assert [text.partition(" (")[0] for text in texts] == [
+        *["no end within 0 s"] * 3,
+        *["not asked: 3 earlier calls never ended"] * 2,
+    ]
     forever.set()
 
 
@@ -319,9 +329,10 @@ def test_a_fact_that_computes_for_ever_is_ended_soon_and_left_alone(open_with, m
     issue(clinic)
     with living(clinic):
         began = time.monotonic()
-        assert fault_lines(clinic) == ["spinner ticket_issued overran: computed for 0 s"]
+        (line,) = fault_lines(clinic)
+        assert line.startswith("spinner ticket_issued overran: computed for 0 s (test_life.py:")
         assert time.monotonic() - began < dispatch.FACT_DEADLINE_S / 2
-        assert 0 < clinic.hooks.rest_s("spinner") <= dispatch.FIRST_REST_S
+        assert 0 < clinic.hooks.rest_s("spinner") <= FIRST_REST_S
         time.sleep(0.5)
         assert len(told) == 1
 
@@ -336,6 +347,105 @@ def test_a_fact_that_waits_is_not_taken_for_one_that_computes(open_with, monkeyp
     with living(clinic):
         until(lambda: seen == ["A-001"])
     assert plugin_faults(clinic) == []
+
+
+# Pages, printers and checks that compute for ever
+
+
+def test_what_computes_for_ever_is_ended_soon_and_left_alone(open_with, monkeypatch):
+    """Asked again and again it would take a core each time: it is refused at once meanwhile."""
+    clinic = open_with(spinner=bringing())
+    asked = []
+
+    def spin():
+        asked.append(1)
+        while True:
+            pass
+
+    began = time.monotonic()
+    with pytest.raises(PluginFailed, match="computed for"):
+        clinic.hooks.run("spinner", "page /slow", spin, 20, 0.2)
+    assert time.monotonic() - began < 10
+    for _ in range(3):
+        with pytest.raises(PluginFailed, match="rests for"):
+            clinic.hooks.run("spinner", "page /slow", spin, 20, 0.2)
+    assert len(asked) == 1
+    assert clinic.hooks.run("spinner", "page /quick", lambda: 7, 20) == 7
+    (line,) = fault_lines(clinic)
+    assert line.startswith("spinner page /slow overran: computed for 0 s (test_life.py:")
+
+
+def test_what_waits_is_asked_again(open_with):
+    """A printer that was switched off for a while prints as soon as it is there."""
+    clinic = open_with(patient=bringing())
+    with pytest.raises(PluginFailed, match="no end within"):
+        clinic.hooks.run("patient", "printer", lambda: time.sleep(1), 0.1)
+
+    assert clinic.hooks.run("patient", "printer", lambda: 7, 20) == 7
+
+
+def test_rests_grow_and_are_forgotten():
+    now = [100.0]
+    rests = Rests(lambda: now[0])
+    lengths = []
+    for _ in range(10):
+        rests.begin("page")
+        lengths.append(rests.left_s("page"))
+    assert lengths[:3] == [5, 10, 20]
+    assert lengths[-1] == LONGEST_REST_S
+    assert rests.left_s("another") == 0
+    now[0] += LONGEST_REST_S
+    assert rests.left_s("page") == 0
+    rests.fared_well("page")
+    rests.begin("page")
+    assert rests.left_s("page") == FIRST_REST_S
+
+
+def test_a_plugin_switched_on_elsewhere_decides_again(database_url, clock, tmp_path):
+    """The button is pressed in one process, the plugin is asked in all."""
+    plugin = bringing(format_ticket_number=lambda prefix: f"{prefix}-X")
+    config = make_config(database_url, tmp_path)
+    clinic = make_clinic(config, clock, plugins=[("guest", plugin)])
+    other = open_clinic(config, clock, [("guest", plugin)])
+    try:
+        for one in (clinic, other):
+            one.hooks.switched_off.add("guest")
+        clinic.hooks.report(Fault("guest", "format_ticket_number", "overran", "late", True))
+        clinic.faults.flush(10)
+
+        switch_on(clinic, "guest", KIOSK)
+
+        assert clinic.hooks.switched_off == set()
+        other.look()
+        until(lambda: other.hooks.switched_off == set())
+    finally:
+        other.close()
+        clinic.close()
+
+
+def test_a_migration_that_hangs_keeps_no_other_from_its_tables(open_with, monkeypatch):
+    """It is given up, and its plugin has no tables until the next start."""
+    monkeypatch.setattr(lives, "MIGRATION_DEADLINE_S", 0.5)
+    forever, began = threading.Event(), []
+    clinic = open_with(
+        stuck=bringing(startup=lambda ctx: began.append("stuck")),
+        words=bringing(startup=lambda ctx: began.append("words")),
+    )
+    url, folder = clinic.config.database.url, clinic.config.folder
+    for name, more in (("stuck", "import builtins; builtins.hang()"), ("words", "pass")):
+        write_migration(folder / name, "0001_first", FIRST.format(table=f"{name}_seen", more=more))
+        clinic.plugin_data[name] = plugin_database(url, name, folder / name)
+    monkeypatch.setattr("builtins.hang", forever.wait, raising=False)
+
+    with living(clinic):
+        until(lambda: began == ["words"])
+        assert clinic.plugin_data["words"].tables() == {"words_seen": []}
+        with pytest.raises(PluginDataUnavailable, match="did not end"):
+            clinic.plugin_data["stuck"].tables()
+        assert fault_lines(clinic) == [
+            "stuck migrations overran: no end within 0 s (0001_first.py:15)"
+        ]
+    forever.set()
 
 
 def test_an_answer_at_the_very_deadline_leaves_no_thread_behind():

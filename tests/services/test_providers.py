@@ -127,6 +127,20 @@ def test_a_printer_that_hangs_leaves_it_to_the_next(open_with, monkeypatch):
     forever.set()
 
 
+def test_the_log_tells_when_a_printer_begins_to_fail(open_with, caplog):
+    """Once, and when it prints again; not a line for every slip of a morning."""
+    answers = iter([Printed("failed", "no paper")] * 3 + [Printed("printed")] * 2)
+    plugin = type("P", (), {})()
+    plugin.register_printers = hookimpl(
+        lambda: [Printer("thermal", lambda slip, ctx: next(answers))]
+    )
+    hall = open_with("thermal", thermal=plugin)
+    for _ in range(5):
+        printed(hall)
+    told = [row.getMessage() for row in caplog.records if "thermal" in row.getMessage()]
+    assert told == ["printer thermal: no paper", "printer thermal prints again"]
+
+
 def test_no_slip_without_a_ticket(open_with):
     """A code that nobody has prints nothing."""
     hall = open_with("fake", fake=FakePrinter())

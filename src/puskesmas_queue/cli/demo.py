@@ -156,26 +156,29 @@ def further_clerks(counters: int) -> Iterator[tuple[str, str, str]]:
 
 @contextmanager
 def simulating(config: Config) -> Iterator[dict[str, str]]:
-    """Run the simulators of the active plugins; each one's address by its name."""
-    from puskesmas_queue.cli.simulate import simulators, start
+    """Run the simulators of the active plugins, those that start; each one's address by name."""
     from puskesmas_queue.clinic import open_clinic
+    from puskesmas_queue.services.simulators import simulators, start_simulator
 
     if not config.plugins.active:
         yield {}
         return
-    clinic = open_clinic(config)
-    try:
-        found = simulators(clinic)
-    finally:
-        clinic.close()
     with ExitStack() as stack:
         urls = {}
-        for name, simulator in found.items():
-            folder = config.folder / "simulators" / name
-            folder.mkdir(parents=True, exist_ok=True)
-            running = start(simulator, folder)
-            stack.callback(running.stop)
-            urls[name] = running.url
+        clinic = open_clinic(config)
+        try:
+            for name in simulators(clinic):
+                folder = config.folder / "simulators" / name
+                folder.mkdir(parents=True, exist_ok=True)
+                try:
+                    running = start_simulator(clinic, name, folder)
+                except SetupError as error:
+                    click.echo(f"without it: {error}", err=True)
+                    continue
+                stack.callback(running.end)
+                urls[name] = running.url
+        finally:
+            clinic.close()
         yield urls
 
 

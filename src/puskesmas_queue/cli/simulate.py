@@ -17,11 +17,9 @@ from puskesmas_queue.cli.context import config_option, the_clinic
 from puskesmas_queue.domain.errors import SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
     from puskesmas_queue.clinic import Clinic
-    from puskesmas_queue.extensions import RunningSimulator, Simulator
-
 
 OWN = {
     "day": "puskesmas_queue.cli.simulate_day:day",
@@ -37,7 +35,7 @@ class SimulatorGroup(click.Group):
         """Name them all; without a clinic there are no plugins."""
         try:
             with the_clinic() as clinic:
-                return [*OWN, *sorted(simulators(clinic).keys() - OWN.keys())]
+                return [*OWN, *sorted(_names(clinic) - OWN.keys())]
         except SetupError:
             return list(OWN)
 
@@ -48,8 +46,8 @@ class SimulatorGroup(click.Group):
             own: click.Command = getattr(import_module(module), name)
             return own
         with the_clinic() as clinic:
-            simulator = simulators(clinic).get(cmd_name)
-        return None if simulator is None else _command(simulator)
+            is_known = cmd_name in _names(clinic)
+        return _command(cmd_name) if is_known else None
 
 
 @click.group(cls=SimulatorGroup, subcommand_metavar="NAME [OPTIONS]")
@@ -58,43 +56,30 @@ def simulate() -> None:
     """Play a clinic's morning or load, or run a plugin's stand-in NAME until Ctrl+C."""
 
 
-def simulators(clinic: "Clinic") -> "Mapping[str, Simulator]":
-    """Return the simulators of all active plugins; of two with one name the first counts."""
-    found: dict[str, Simulator] = {}
-    for plugin in clinic.plugins.names:
-        for simulator in clinic.contributions.simulators(plugin):
-            found.setdefault(simulator.name, simulator)
-    return found
+def _names(clinic: "Clinic") -> "AbstractSet[str]":
+    from puskesmas_queue.services.simulators import simulators
+
+    return simulators(clinic).keys()
 
 
-def start(simulator: "Simulator", folder: Path, port: int = 0) -> "RunningSimulator":
-    """
-    Start a simulator.
-
-    Raises:
-        SetupError: It did not start.
-    """
-    try:
-        return simulator.start(folder, port)
-    except Exception as error:
-        raise SetupError(f"simulator {simulator.name} did not start: {error}") from error
-
-
-def _command(simulator: "Simulator") -> click.Command:
-    @click.command(simulator.name)
+def _command(name: str) -> click.Command:
+    @click.command(name)
     @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Else any free one.")
     def run(port: int) -> None:
+        from puskesmas_queue.services.simulators import start_simulator
+
         stopped = threading.Event()
         signal.signal(signal.SIGTERM, lambda number, frame: stopped.set())
         with tempfile.TemporaryDirectory(prefix="puskesmas-simulator-") as folder:
-            running = start(simulator, Path(folder), port)
+            with the_clinic() as clinic:
+                running = start_simulator(clinic, name, Path(folder), port)
             try:
-                click.echo(f"{simulator.name} runs until Ctrl+C at {running.url}")
+                click.echo(f"{name} runs until Ctrl+C at {running.url}")
                 stopped.wait()
             except KeyboardInterrupt:
                 click.echo()
             finally:
-                running.stop()
+                running.end()
 
-    run.help = f"Run the simulator {simulator.name}."
+    run.help = f"Run the simulator {name}."
     return run

@@ -5,9 +5,10 @@ import re
 import sysconfig
 import traceback
 from collections import deque
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 
 UNSTORABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 """Control characters, and halves of characters that no database takes."""
@@ -29,8 +30,7 @@ def describe(answer: object) -> str:
 
 def describe_error(error: BaseException) -> str:
     """Show an exception of a plugin, with the place in the plugin's own code where it came from."""
-    where = _own_place(places(error.__traceback__))
-    suffix = "" if where is None else f" ({Path(where[0]).name}:{where[1]})"
+    suffix = where(places(error.__traceback__))
     name = type(error).__name__
     try:
         text = " ".join(str(error).split())
@@ -42,10 +42,22 @@ def describe_error(error: BaseException) -> str:
 
 def places(trace: TracebackType | None) -> tuple[Place, ...]:
     """Return where an exception went through foreign code, innermost last, without our own part."""
-    steps = (
-        (frame.f_code.co_filename, line, frame.f_code.co_name)
-        for frame, line in traceback.walk_tb(trace)
-    )
+    return _foreign(traceback.walk_tb(trace))
+
+
+def places_of(frame: FrameType) -> tuple[Place, ...]:
+    """Return where a thread is in foreign code, innermost last, as `places` does."""
+    return _foreign(reversed(list(traceback.walk_stack(frame))))
+
+
+def where(steps: tuple[Place, ...]) -> str:
+    """Show the place in the plugin's own code, in parentheses after a blank; "" for none."""
+    place = _own_place(steps)
+    return "" if place is None else f" ({Path(place[0]).name}:{place[1]})"
+
+
+def _foreign(frames: Iterable[tuple[FrameType, int]]) -> tuple[Place, ...]:
+    steps = ((frame.f_code.co_filename, line, frame.f_code.co_name) for frame, line in frames)
     return tuple(deque((step for step in steps if _is_foreign(step[0])), MOST_PLACES))
 
 
@@ -60,4 +72,5 @@ def _own_place(steps: tuple[Place, ...]) -> Place | None:
     if not steps:
         return None
     home = str(Path(steps[0][0]).parent)
-    return next(step for step in reversed(steps) if step[0].startswith(home))
+    # Made code ("<string>") and compiled code (a relative name) have no folder.
+    return next((step for step in reversed(steps) if step[0].startswith(home)), steps[-1])

@@ -8,37 +8,44 @@ costs its own answer and nothing else.
 
 import logging
 import queue
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any, Literal
 
 import pluggy
 
 from puskesmas_queue.domain.announcements import Announcement, Call
 from puskesmas_queue.domain.events import Fact
-from puskesmas_queue.domain.line import LaneChoice, LineHeads, RatioState
-from puskesmas_queue.domain.tickets import Lane, TicketRequest
+from puskesmas_queue.domain.line import LaneChoice, LineHeads
+from puskesmas_queue.domain.tickets import TicketRequest
 from puskesmas_queue.extensions import Context
-from puskesmas_queue.plugin_host.describing import UNSTORABLE, Place, describe
+from puskesmas_queue.plugin_host.answers import (
+    is_announcement,
+    is_choice,
+    is_number,
+    is_objection,
+    is_wait,
+)
+from puskesmas_queue.plugin_host.describing import Place, describe, where
 from puskesmas_queue.plugin_host.guard import Guard, NoAnswer, Raised
 from puskesmas_queue.plugin_host.manager import BUILT_IN
+from puskesmas_queue.plugin_host.rests import Rests
 
 DEADLINE_S = 0.1
 FACT_DEADLINE_S = 30.0
 """A fact may send something over the network."""
 BUSY_S = 1.0
-"""A fact is told, not computed: a thread that computes slows down the whole hall."""
-FIRST_REST_S, LONGEST_REST_S = 5.0, 600.0
+"""So long a plugin may compute at a time: a thread that computes slows down the whole hall."""
+LIFE_BUSY_S = 5.0
+"""What comes once in the life of a process, tables and a beginning, may compute for so long."""
+MOST_LATE, LATE_WINDOW_S = 3, 600.0
+"""A plugin whose decisions wait for something so often within so many seconds is switched off."""
 MOST_STUCK = 3
 """A plugin with so much that never came to an end is not told or asked more until it does."""
-NUMBER_PATTERN = re.compile(r"[A-Z0-9](?:[A-Z0-9-]{0,10}[A-Z0-9])?")
-LONGEST_WAIT = timedelta(hours=24)
-LONGEST_TEXT = 200
-LONGEST_ROUND = 1_000
 
 FaultKind = Literal["raised", "overran", "nonsense"]
 log = logging.getLogger(__name__)
@@ -108,8 +115,8 @@ class Dispatcher:
         self._deadline_s = deadline_s
         self._fact_deadline_s = fact_deadline_s
         self._stuck: dict[str, list[Guard]] = {}
-        self._overruns: dict[str, int] = {}
-        self._rests: dict[str, float] = {}
+        self._rests = Rests()
+        self._late: dict[str, list[float]] = {}
         self._lost: dict[str, list[Guard]] = {}
         self._resting: dict[str, Guard] = {}
         self._guards: queue.LifoQueue[Guard] = queue.LifoQueue()
@@ -148,38 +155,21 @@ class Dispatcher:
 
     def switch_on(self, plugin: str) -> None:
         """Ask for a plugin's decisions again, and log anew what goes wrong in it."""
-        self.switched_off.discard(plugin)
         with self._lock:
+            self.switched_off.discard(plugin)
+            self._late.pop(plugin, None)
             self._reported = {key for key in self._reported if key[0] != plugin}
 
     def format_ticket_number(
         self, prefix: str, sequence: int, service_date: date, now: datetime
     ) -> str:
         """Ask for the number that patients see."""
-
-        def is_good(answer: object) -> bool:
-            return isinstance(answer, str) and NUMBER_PATTERN.fullmatch(answer) is not None
-
         arguments = {"prefix": prefix, "sequence": sequence, "service_date": service_date}
-        return str(self._decide("format_ticket_number", arguments, now, is_good))
+        return str(self._decide("format_ticket_number", arguments, now, is_number))
 
     def choose_lane(self, heads: LineHeads, now: datetime) -> LaneChoice:
         """Ask which lane the next ticket is called from."""
-
-        def is_good(answer: object) -> bool:
-            if not isinstance(answer, LaneChoice):
-                return False
-            # Annotations bind no plugin: look at everything that would be stored.
-            state: object = answer.state
-            lane: object = answer.lane
-            if not isinstance(state, RatioState) or not isinstance(lane, Lane):
-                return False
-            taken: tuple[object, ...] = (state.priority_taken, state.general_taken)
-            if not all(type(n) is int and 0 <= n < LONGEST_ROUND for n in taken):
-                return False
-            head = {Lane.PRIORITY: heads.priority, Lane.GENERAL: heads.general}
-            return head.get(lane) is not None
-
+        is_good = partial(is_choice, heads=heads)
         choice: LaneChoice = self._decide("choose_lane", {"heads": heads}, now, is_good)
         return choice
 
@@ -187,51 +177,27 @@ class Dispatcher:
         self, people_ahead: int, service_s: Sequence[float], open_counters: int, now: datetime
     ) -> timedelta:
         """Ask how long a ticket will wait; at least one counter is open."""
-
-        def is_good(answer: object) -> bool:
-            return isinstance(answer, timedelta) and timedelta() <= answer <= LONGEST_WAIT
-
         arguments = {
             "people_ahead": people_ahead,
             "service_s": service_s,
             "open_counters": open_counters,
         }
-        wait: timedelta = self._decide("estimate_wait", arguments, now, is_good)
+        wait: timedelta = self._decide("estimate_wait", arguments, now, is_wait)
         return wait
 
     def format_announcement(self, call: Call, now: datetime) -> Announcement:
         """Ask for the words of a call."""
-
-        def is_good(answer: object) -> bool:
-            if not isinstance(answer, Announcement):
-                return False
-            halves: tuple[object, ...] = (answer.number_text, answer.direction_text)
-            return all(
-                isinstance(half, str)
-                and half.strip() != ""
-                and len(half) <= LONGEST_TEXT
-                and UNSTORABLE.search(half) is None
-                for half in halves
-            )
-
-        words: Announcement = self._decide("format_announcement", {"call": call}, now, is_good)
+        arguments = {"call": call}
+        words: Announcement = self._decide("format_announcement", arguments, now, is_announcement)
         return words
 
     def objections(self, request: TicketRequest, now: datetime) -> list[str]:
         """Ask whether a ticket may be given; a plugin that fails does not object."""
-
-        def is_good(answer: object) -> bool:
-            return (
-                isinstance(answer, str)
-                and 0 < len(answer.strip()) <= LONGEST_TEXT
-                and UNSTORABLE.search(answer) is None
-            )
-
         hook = "check_ticket_request"
         found = []
         for impl in reversed(self._impls(hook)):
             chosen = self._chosen(impl, {"request": request}, now)
-            answer = self._ask(impl, hook, chosen, is_good)
+            answer = self._ask(impl, hook, chosen, is_objection)
             if answer is not None:
                 found.append(str(answer))
         return found
@@ -259,23 +225,18 @@ class Dispatcher:
         started = time.monotonic()
         try:
             guard.call(lambda: impl.function(*chosen), self._fact_deadline_s, BUSY_S)
-        except NoAnswer:
+        except NoAnswer as error:
             guard.end()
             stuck.append(guard)
-            took = time.monotonic() - started
-            is_late = took >= self._fact_deadline_s
-            detail = f"no end within {took:.0f} s" if is_late else f"computed for {BUSY_S:.0f} s"
-            pause_s = min(FIRST_REST_S * 2 ** self._overruns.get(plugin, 0), LONGEST_REST_S)
-            self._overruns[plugin] = self._overruns.get(plugin, 0) + 1
-            self._rests[plugin] = time.monotonic() + pause_s
-            self.report(Fault(plugin, fact.kind, "overran", detail))
-            return Outcome(is_good=False, detail=detail)
+            self._rests.begin(plugin)
+            self.report(Fault(plugin, fact.kind, "overran", str(error), places=error.places))
+            return Outcome(is_good=False, detail=str(error))
         except Raised as error:
             self._resting[plugin] = guard
             self.report(Fault(plugin, fact.kind, "raised", str(error), places=error.places))
             return Outcome(is_good=False, detail=str(error))
         self._resting[plugin] = guard
-        self._overruns.pop(plugin, None)
+        self._rests.fared_well(plugin)
         took = time.monotonic() - started
         self.seconds[plugin, fact.kind] = max(took, self.seconds.get((plugin, fact.kind), 0.0))
         return Outcome(is_good=True)
@@ -287,40 +248,57 @@ class Dispatcher:
         One that ran out of time takes a core or a thread each time: it is left alone for a
         while, twice as long after each further time.
         """
-        return max(0.0, self._rests.get(plugin, 0.0) - time.monotonic())
+        return self._rests.left_s(plugin)
 
-    def run(self, plugin: str, name: str, task: Callable[[], Any], deadline_s: float) -> Any:
+    def run(
+        self,
+        plugin: str,
+        name: str,
+        task: Callable[[], Any],
+        deadline_s: float,
+        busy_s: float = BUSY_S,
+    ) -> Any:
         """
         Run something of a plugin's under a deadline: a page, a panel, a check, its start.
+
+        What computed for too long is not run again for a while; what waited for something is.
 
         Args:
             plugin: Whose it is.
             name: What it is, for the doctor.
             task: Runs the foreign code.
             deadline_s: How long it may take, seconds.
+            busy_s: How long of that it may compute, seconds.
 
         Raises:
-            PluginFailed: It raised or ran out of time; the message says which.
+            PluginFailed: It raised, ran out of time or rests; the message says which.
         """
+        rest_s = self._rests.left_s((plugin, name))
+        if rest_s > 0:
+            raise PluginFailed(f"it computed for too long and rests for {rest_s:.0f} s")
         with self._lock:
             lost = [guard for guard in self._lost.get(plugin, ()) if guard.is_running]
             self._lost[plugin] = lost
         if len(lost) >= MOST_STUCK:
-            raise PluginFailed(f"{len(lost)} earlier calls never ended")
+            detail = f"not asked: {len(lost)} earlier calls never ended"
+            self.report(Fault(plugin, name, "overran", detail))
+            raise PluginFailed(detail)
         guard = Guard()
         try:
-            answer = guard.call(task, deadline_s)
-        except NoAnswer:
+            answer = guard.call(task, deadline_s, busy_s)
+        except NoAnswer as error:
             guard.end()
             lost.append(guard)
-            detail = f"no end within {deadline_s:.0f} s"
-            self.report(Fault(plugin, name, "overran", detail))
-            raise PluginFailed(detail) from None
+            if error.is_computing:
+                self._rests.begin((plugin, name))
+            self.report(Fault(plugin, name, "overran", str(error), places=error.places))
+            raise PluginFailed(str(error)) from None
         except Raised as error:
             guard.retire()
             self.report(Fault(plugin, name, "raised", str(error), places=error.places))
             raise PluginFailed(str(error)) from None
         guard.retire()
+        self._rests.fared_well((plugin, name))
         return answer
 
     def call_life(self, plugin: str, hook: str, now: datetime, deadline_s: float) -> None:
@@ -333,7 +311,7 @@ class Dispatcher:
         impl = next((i for i in self._impls(hook) if i.plugin_name == plugin), None)
         if impl is not None:
             chosen = self._chosen(impl, {}, now, has_data=True)
-            self.run(plugin, hook, lambda: impl.function(*chosen), deadline_s)
+            self.run(plugin, hook, lambda: impl.function(*chosen), deadline_s, LIFE_BUSY_S)
 
     def _chosen(
         self,
@@ -389,11 +367,9 @@ class Dispatcher:
         started = time.monotonic()
         try:
             answer = guard.call(lambda: impl.function(*chosen), self._deadline_s)
-        except NoAnswer:
+        except NoAnswer as error:
             guard.end()
-            self.switched_off.add(plugin)
-            limit = f"no answer within {self._deadline_s * 1000:.0f} ms"
-            self.report(Fault(plugin, hook, "overran", limit, is_switched_off=True))
+            self._came_late(plugin, hook, error)
             return None
         except Raised as error:
             answer = None
@@ -405,3 +381,18 @@ class Dispatcher:
             self.report(Fault(plugin, hook, "nonsense", f"answered {describe(answer)}"))
             return None
         return answer
+
+    def _came_late(self, plugin: str, hook: str, error: NoAnswer) -> None:
+        """Switch a plugin's decisions off once it is clear that the time was lost in it."""
+        now = time.monotonic()
+        with self._lock:
+            times = [at for at in self._late.get(plugin, ()) if now - at < LATE_WINDOW_S]
+            # Where the whole machine is busy, nobody knows whose fault one late answer is.
+            times += [] if error.is_machine_busy else [now]
+            self._late[plugin] = times
+            is_off = error.is_computing or len(times) >= MOST_LATE
+            if is_off:
+                self.switched_off.add(plugin)
+        busy = ", while this machine was busy" if error.is_machine_busy else ""
+        detail = f"no answer within {self._deadline_s * 1000:.0f} ms{busy}{where(error.places)}"
+        self.report(Fault(plugin, hook, "overran", detail, is_off, error.places))

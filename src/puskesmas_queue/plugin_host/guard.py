@@ -8,15 +8,24 @@ import asyncio
 import ctypes
 import inspect
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
-from puskesmas_queue.plugin_host.describing import Place, describe_error, places
+from puskesmas_queue.plugin_host.describing import (
+    Place,
+    describe_error,
+    places,
+    places_of,
+    where,
+)
 
 AGAIN_S = (0.1, 0.5, 1, 2, 5, 10, 30, 60)
 """Pauses before a thread that did not end is told again."""
+LATE_S = 0.01
+"""Whoever is woken later than this is on a busy machine; on a quiet one it is a thousandth."""
 LOOK_S = 0.2
 """How often is looked whether a thread computes too long."""
 
@@ -26,7 +35,29 @@ class Overrun(BaseException):
 
 
 class NoAnswer(Exception):
-    """The implementation ran out of time; not a TimeoutError, which plugins raise themselves."""
+    """
+    The implementation ran out of time; not a TimeoutError, which plugins raise themselves.
+
+    Args:
+        detail: Which time, in words.
+        is_computing: Whether it computed, and did not wait for something.
+        is_machine_busy: Whether even the one who waited was woken late: then it may have had no
+            turn at all, through no fault of its own.
+        places: Where it was when its time was up.
+    """
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        is_computing: bool,
+        is_machine_busy: bool = False,
+        places: tuple[Place, ...] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.is_computing = is_computing
+        self.is_machine_busy = is_machine_busy
+        self.places = places
 
 
 class Raised(Exception):
@@ -68,8 +99,7 @@ class Guard:
         except Overrun:
             raise
         except BaseException as error:
-            # Its text is foreign code too: it is made here, under the same deadline.
-            return None, Raised(describe_error(error), places(error.__traceback__))
+            return None, _described(error)
         return result, None
 
     def call(self, task: Callable[[], Any], deadline_s: float, busy_s: float | None = None) -> Any:
@@ -99,10 +129,26 @@ class Guard:
                 wait_s = left_s if busy_s is None else min(left_s, LOOK_S)
                 return self._answers.get(timeout=max(wait_s, 0))
             except queue.Empty:
-                is_late = time.monotonic() >= ends
-                is_spinning = busy_s is not None and self._computed_s() - began_s > busy_s
-                if is_late or is_spinning:
-                    raise NoAnswer from None
+                late_s = time.monotonic() - ends
+                computed_s = self._computed_s() - began_s
+                if busy_s is not None and computed_s > busy_s:
+                    raise self._no_answer(f"computed for {busy_s:.0f} s", True) from None
+                if late_s >= 0:
+                    detail = f"no end within {deadline_s:.0f} s"
+                    is_computing = computed_s > deadline_s / 4
+                    raise self._no_answer(detail, is_computing, late_s > LATE_S) from None
+
+    def _no_answer(
+        self, detail: str, is_computing: bool, is_machine_busy: bool = False
+    ) -> NoAnswer:
+        frame = sys._current_frames().get(self._thread.ident or 0)
+        found = () if frame is None else places_of(frame)
+        return NoAnswer(
+            detail + where(found),
+            is_computing=is_computing,
+            is_machine_busy=is_machine_busy,
+            places=found,
+        )
 
     def _computed_s(self) -> float:
         """Return how long the thread has computed, seconds; 0 where the system does not tell."""
@@ -148,3 +194,14 @@ class Guard:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(self._thread.ident), ctypes.py_object(Overrun)
             )
+
+
+def _described(error: BaseException) -> Raised:
+    """Describe an exception; its text is foreign code too and made here, under its deadline."""
+    try:
+        return Raised(describe_error(error), places(error.__traceback__))
+    except Overrun:
+        raise
+    except BaseException as another:
+        name = f"{type(error).__name__} without a text"
+        return Raised(f"{name}: it raised {type(another).__name__}", ())

@@ -1,6 +1,6 @@
 """What an administrator does about plugins."""
 
-from puskesmas_queue.clinic import Clinic
+from puskesmas_queue.clinic import PLUGINS_TOPIC, Clinic
 from puskesmas_queue.domain.access import Actor
 from puskesmas_queue.storage import faults
 from puskesmas_queue.storage.transaction import Tx
@@ -10,7 +10,7 @@ def switch_on(clinic: Clinic, plugin: str, actor: Actor) -> bool:
     """
     Let a plugin decide again after it ran out of time, and forget what went wrong in it.
 
-    Other processes follow at their next start. What went wrong stands in the log and the audit.
+    Other processes follow at once. What went wrong stands in the log and the audit.
 
     Returns:
         Whether anything had gone wrong.
@@ -18,6 +18,7 @@ def switch_on(clinic: Clinic, plugin: str, actor: Actor) -> bool:
 
     def run(tx: Tx) -> bool:
         hooks = faults.clear(tx, plugin)
+        tx.touch(PLUGINS_TOPIC)
         if hooks:
             forgotten = {"faults": sorted(hooks)}
             tx.audit(

@@ -69,9 +69,9 @@ def print_slip(clinic: Clinic, code: str, language: str) -> Printed:
     result = Printed("failed", "no printer")
     for plugin, printer in _chosen(clinic, "kiosk.printers", clinic.contributions.printers()):
         result = _print(clinic, plugin, printer, slip)
+        _note(clinic, printer.name, result)
         if result.state != "failed":
             return result
-        log.warning("printer %s: %s", printer.name, result.detail)
     return result
 
 
@@ -112,6 +112,17 @@ def missing(clinic: Clinic) -> list[tuple[str, str]]:
 def _chosen(clinic: Clinic, key: str, known: Mapping[str, tuple[str, P]]) -> list[tuple[str, P]]:
     """Return the providers that a setting names and that are there, in its order."""
     return [known[name] for name in clinic.settings.get(key) if name in known]
+
+
+def _note(clinic: Clinic, printer: str, result: Printed) -> None:
+    """Tell in the log when a printer begins to fail and when it prints again, not each slip."""
+    if result.state != "failed":
+        if printer in clinic.failing_printers:
+            clinic.failing_printers.discard(printer)
+            log.warning("printer %s prints again", printer)
+    elif printer not in clinic.failing_printers:
+        clinic.failing_printers.add(printer)
+        log.warning("printer %s: %s", printer, result.detail)
 
 
 def _print(clinic: Clinic, plugin: str, printer: Printer, slip: Slip) -> Printed:

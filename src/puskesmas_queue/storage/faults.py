@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy import case, delete, or_, select
+from sqlalchemy import delete, or_, select
 
 from puskesmas_queue.storage.tables import hook_faults
 from puskesmas_queue.storage.transaction import Reading, Tx, upsert
@@ -30,10 +30,9 @@ class SeenFault(Protocol):
 @dataclass(frozen=True, slots=True)
 class FaultRow:
     """
-    What went wrong in one hook of one plugin: the latest kind.
+    What went wrong in one hook of one plugin, and how: a row for each kind.
 
-    `count` and `first_at` are of this kind since it last took the place of another, `detail` is of
-    the latest time.
+    `detail` is of the latest time.
     """
 
     plugin: str
@@ -48,9 +47,9 @@ class FaultRow:
 
 def count(tx: Tx, seen: Sequence[SeenFault]) -> None:
     """Add faults to their rows."""
-    latest = {(fault.plugin, fault.hook): fault for fault in seen}
+    latest = {(fault.plugin, fault.hook, fault.kind): fault for fault in seen}
     times = Counter((fault.plugin, fault.hook, fault.kind) for fault in seen)
-    off = {(fault.plugin, fault.hook) for fault in seen if fault.is_switched_off}
+    off = {(fault.plugin, fault.hook, fault.kind) for fault in seen if fault.is_switched_off}
     table = hook_faults
     for key in sorted(latest):
         fault = latest[key]
@@ -60,21 +59,18 @@ def count(tx: Tx, seen: Sequence[SeenFault]) -> None:
             hook=fault.hook,
             kind=fault.kind,
             detail=fault.detail,
-            count=times[*key, fault.kind],
+            count=times[key],
             first_at=tx.now,
             last_at=tx.now,
             is_switched_off=key in off,
         )
         new = statement.excluded
-        is_same = table.c.kind == new.kind
         tx.conn.execute(
             statement.on_conflict_do_update(
-                index_elements=["clinic_id", "plugin", "hook"],
+                index_elements=["clinic_id", "plugin", "hook", "kind"],
                 set_={
-                    "kind": new.kind,
                     "detail": new.detail,
-                    "count": case((is_same, table.c.count), else_=0) + new.count,
-                    "first_at": case((is_same, table.c.first_at), else_=new.first_at),
+                    "count": table.c.count + new.count,
                     "last_at": new.last_at,
                     "is_switched_off": or_(table.c.is_switched_off, new.is_switched_off),
                 },
@@ -88,7 +84,7 @@ def load(tx: Reading) -> list[FaultRow]:
     rows = tx.conn.execute(
         select(table, table.c.count.label("times"))
         .where(table.c.clinic_id == tx.clinic_id)
-        .order_by(table.c.last_at.desc())
+        .order_by(table.c.last_at.desc(), table.c.plugin, table.c.hook, table.c.kind)
     )
     return [
         FaultRow(

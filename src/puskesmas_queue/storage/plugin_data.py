@@ -30,8 +30,6 @@ FOLDER = "migrations"
 POOL_SIZE = 2
 TIMEOUT_S = 5.0
 MIGRATING_S = 30.0
-_migrating = threading.Lock()
-"""Alembic's `op` stands for one migration at a time in a whole process."""
 
 
 def plugin_database(
@@ -49,6 +47,33 @@ def plugin_database(
     if folder is None or not (folder / FOLDER / "versions").is_dir():
         return None
     return PluginDatabase(url, plugin, folder / FOLDER, pooler=pooler)
+
+
+class _Turn:
+    """Whose migration it is; a turn that does not end can be taken away from its owner."""
+
+    def __init__(self) -> None:
+        self._owner: object | None = None
+        self._changed = threading.Condition()
+
+    def take(self, owner: object, timeout_s: float) -> bool:
+        """Wait until nobody else has it; False where that takes too long."""
+        with self._changed:
+            is_free = self._changed.wait_for(lambda: self._owner is None, timeout_s)
+            if is_free:
+                self._owner = owner
+            return is_free
+
+    def give(self, owner: object) -> None:
+        """Let the next one have it, unless it was taken away before."""
+        with self._changed:
+            if self._owner is owner:
+                self._owner = None
+                self._changed.notify()
+
+
+_migrating = _Turn()
+"""Alembic's `op` stands for one migration at a time in a whole process."""
 
 
 class _Failed(Exception):
@@ -98,12 +123,19 @@ class PluginDatabase:
         """
         if self._is_ready:
             return
+        # Asked for before the lock as well: a migration that was given up may hold it for ever.
+        self._refuse_failed()
         with self._preparing:
-            if self._failure is not None:
-                raise PluginDataUnavailable(self._plugin, self._failure)
+            self._refuse_failed()
             if not self._is_ready:
                 self._migrate(self._upgrade)
                 self._is_ready = True
+
+    def give_up(self) -> None:
+        """Let other plugins have their migrations: this one ran out of time and was ended."""
+        if not self._is_ready:
+            self._failure = self._failure or "migration failed: it did not end"
+            _migrating.give(self)
 
     def downgrade(self) -> None:
         """
@@ -199,8 +231,12 @@ class PluginDatabase:
 
     # Migrations
 
+    def _refuse_failed(self) -> None:
+        if self._failure is not None:
+            raise PluginDataUnavailable(self._plugin, self._failure)
+
     def _migrate(self, run: Callable[[Connection], None]) -> None:
-        if not _migrating.acquire(timeout=MIGRATING_S):
+        if not _migrating.take(self, MIGRATING_S):
             raise PluginDataUnavailable(self._plugin, "another migration does not end")
         try:
             with self._alone(), self._connection(is_writing=True) as connection:
@@ -215,7 +251,7 @@ class PluginDatabase:
             self._failure = f"migration failed: {error}"
             raise PluginDataUnavailable(self._plugin, self._failure) from error
         finally:
-            _migrating.release()
+            _migrating.give(self)
 
     def _upgrade(self, connection: Connection) -> None:
         if not self._is_sqlite:

@@ -588,5 +588,5 @@ hook_faults = Table(
     Column("first_at", Instant, nullable=False),
     Column("last_at", Instant, nullable=False),
     Column("is_switched_off", Boolean, nullable=False),
-    PrimaryKeyConstraint("clinic_id", "plugin", "hook"),
+    PrimaryKeyConstraint("clinic_id", "plugin", "hook", "kind"),
 )

@@ -40,6 +40,8 @@ from puskesmas_queue.web.routing import DeclaredRoute, route
 from puskesmas_queue.web.threads import Threads
 
 PAGE_DEADLINE_S = 10.0
+PAGE_BUSY_S = 3.0
+"""A page may compute for longer than a fact: somebody waits for it, a report say."""
 MOST_THREADS = 4
 TICKET_SLOT = "counter.ticket"
 
@@ -204,7 +206,9 @@ class _Screens:
         def task() -> Made | Nonsense:
             return look(self.plugin, handler(request, context), fill)
 
-        made: Made | Nonsense = self._clinic.hooks.run(self.plugin, name, task, PAGE_DEADLINE_S)
+        made: Made | Nonsense = self._clinic.hooks.run(
+            self.plugin, name, task, PAGE_DEADLINE_S, PAGE_BUSY_S
+        )
         if isinstance(made, Nonsense):
             self._report(name, made.detail)
             raise PluginFailed(made.detail)
