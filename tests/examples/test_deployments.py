@@ -21,6 +21,7 @@ import yaml
 from puskesmas_queue.cli import main
 from puskesmas_queue.cli.start_page import page
 from puskesmas_queue.settings import SECTIONS, build_config, load_config
+from support.proxy import proxied
 from support.server import run_command, running
 from support.sockets import free_port
 
@@ -213,68 +214,11 @@ def test_caddyfile_passes_streams_on_at_once():
     assert "flush_interval -1" in text
 
 
-def test_caddy_in_front(run_clinic, tmp_path):
-    """The example itself, where Caddy is installed: addresses, cookies and streams go through."""
-    caddy = shutil.which("caddy")
-    if caddy is None:
-        # `test_proxies` holds what the server does with any proxy's headers.
-        return
-    config = run_clinic()
-    port = free_port()
-    environ = {
-        "PUSKESMAS__SERVER__TRUSTED_PROXIES": "127.0.0.1,::1",
-        "PUSKESMAS__SERVER__PUBLIC_URL": f"https://localhost:{port}",
-    }
-    with (
-        running("serve", "--config", config, "--port", 0, folder=tmp_path, env=environ) as server,
-        proxied(caddy, port, httpx.URL(server.url).netloc.decode(), tmp_path) as url,
-        httpx.Client(base_url=url, verify=False, timeout=20) as client,
-    ):
-        login = client.get("/login")
-        assert login.status_code == 200
-        cookies = login.headers.get_list("set-cookie")
-        assert any(cookie.endswith("; Secure") for cookie in cookies)
-        form = {"username": "siti", "password": "tikus7&abuabu"}
-        done = client.post("/login", data=form, headers={"origin": url})
-        assert done.status_code == 303
-        session = next(one for one in done.headers.get_list("set-cookie") if "session" in one)
-        assert session.startswith("__Host-pq_session=")
-        foreign = client.post("/login", data=form, headers={"origin": "https://evil.example"})
-        assert foreign.status_code == 403
-        page = client.get("/me").text
-        assert "127.0.0.1" in page or "::1" in page
-        # What the browser claims about itself never reaches the server.
-        lie = {"x-forwarded-for": "203.0.113.66", "x-forwarded-proto": "http"}
-        assert client.get("/me", headers=lie).status_code == 200
-
-        started = time.monotonic()
-        with client.stream("GET", "/live/phone-main") as stream:
-            assert next(stream.iter_lines()).startswith("event: ")
-        assert time.monotonic() - started < 3
-
-
-@pytest.fixture
-def run_clinic(tmp_path):
-    """Makes a clinic with one account."""
-
-    def make() -> Path:
-        config = tmp_path / "clinic/puskesmas.toml"
-        done = run_command("init", tmp_path / "clinic")
-        assert done.returncode == 0, done.stderr
-        words = ("--role", "petugas_loket", "--password-stdin", "--config", config)
-        command = [sys.executable, "-m", "puskesmas_queue", "user", "add", "siti", *map(str, words)]
-        added = subprocess.run(
-            command, input="tikus7&abuabu\n", text=True, capture_output=True, check=False
-        )
-        assert added.returncode == 0, added.stderr
-        return config
-
-    return make
-
-
 @contextmanager
-def proxied(caddy: str, port: int, server: str, folder: Path) -> Iterator[str]:
+def behind_caddy(server: str, folder: Path) -> Iterator[str]:
     """Run Caddy with the example on a port of this machine, with nothing of it left behind."""
+    caddy, port = shutil.which("caddy"), free_port()
+    assert caddy is not None
     environ = {
         **os.environ,
         "ANTREAN_SITE": f"localhost:{port}",
@@ -318,3 +262,59 @@ def proxied(caddy: str, port: int, server: str, folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(20)
+
+
+FRONTS = {"ours": proxied} | ({"caddy": behind_caddy} if shutil.which("caddy") else {})
+"""What stands before the server; Caddy with the example itself, where it is installed."""
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_behind_a_proxy_with_tls(front, run_clinic, tmp_path):
+    """Addresses, cookies, logins and streams go through."""
+    config = run_clinic()
+    environ = {"PUSKESMAS__SERVER__TRUSTED_PROXIES": "127.0.0.1,::1"}
+    with (
+        running("serve", "--config", config, "--port", 0, folder=tmp_path, env=environ) as server,
+        FRONTS[front](httpx.URL(server.url).netloc.decode(), tmp_path) as url,
+        httpx.Client(base_url=url, verify=False, timeout=20) as client,
+    ):
+        login = client.get("/login")
+        assert login.status_code == 200
+        cookies = login.headers.get_list("set-cookie")
+        assert any(cookie.endswith("; Secure") for cookie in cookies)
+        form = {"username": "siti", "password": "tikus7&abuabu"}
+        done = client.post("/login", data=form, headers={"origin": url})
+        assert done.status_code == 303
+        session = next(one for one in done.headers.get_list("set-cookie") if "session" in one)
+        assert session.startswith("__Host-pq_session=")
+        foreign = client.post("/login", data=form, headers={"origin": "https://evil.example"})
+        assert foreign.status_code == 403
+        page = client.get("/me").text
+        assert "127.0.0.1" in page or "::1" in page
+        # What the browser claims about itself never reaches the server.
+        lie = {"x-forwarded-for": "203.0.113.66", "x-forwarded-proto": "http"}
+        assert client.get("/me", headers=lie).status_code == 200
+
+        started = time.monotonic()
+        with client.stream("GET", "/live/phone-main") as stream:
+            assert next(stream.iter_lines()).startswith("event: ")
+        assert time.monotonic() - started < 3
+
+
+@pytest.fixture
+def run_clinic(tmp_path):
+    """Makes a clinic with one account."""
+
+    def make() -> Path:
+        config = tmp_path / "clinic/puskesmas.toml"
+        done = run_command("init", tmp_path / "clinic")
+        assert done.returncode == 0, done.stderr
+        words = ("--role", "petugas_loket", "--password-stdin", "--config", config)
+        command = [sys.executable, "-m", "puskesmas_queue", "user", "add", "siti", *map(str, words)]
+        added = subprocess.run(
+            command, input="tikus7&abuabu\n", text=True, capture_output=True, check=False
+        )
+        assert added.returncode == 0, added.stderr
+        return config
+
+    return make
