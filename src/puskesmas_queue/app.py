@@ -26,6 +26,7 @@ from puskesmas_queue.settings import load_config
 from puskesmas_queue.web.assets import VersionedFiles
 from puskesmas_queue.web.compression import Compression
 from puskesmas_queue.web.errors import crash_text, error_response
+from puskesmas_queue.web.limits import Limits
 from puskesmas_queue.web.page import Page
 from puskesmas_queue.web.plugin_screens import PluginScreens
 from puskesmas_queue.web.public_port import PhoneRoutes
@@ -46,6 +47,7 @@ from puskesmas_queue.web.routes import (
 )
 from puskesmas_queue.web.routing import bare, refuse_undeclared
 from puskesmas_queue.web.security import SecurityMiddleware, SecurityOptions
+from puskesmas_queue.web.turns import Turns
 from puskesmas_queue.workers.outbox import Outbox
 from puskesmas_queue.workers.plugins import PluginLives
 from puskesmas_queue.workers.timers import Timers
@@ -105,6 +107,7 @@ def make_app(
         await run_in_threadpool(clinic.close)
 
     config = clinic.config.server
+    limits = Limits(is_demo=demo_state is not None)
     routes: list[BaseRoute] = [route for screen in SCREENS for route in screen.routes]
     routes += sse.routes
     routes += PluginScreens(clinic, rendering).routes
@@ -127,7 +130,9 @@ def make_app(
                     is_demo=demo_state is not None,
                 ),
                 crash=_crash,
+                limits=limits,
             ),
+            Middleware(Turns, limits=limits),
             Middleware(Compression, minimum_size=1024, compresslevel=5),
         ],
     )
@@ -135,6 +140,7 @@ def make_app(
     app.state.rendering = rendering
     app.state.hub = hub
     app.state.api = interface
+    app.state.limits = limits
     app.state.is_demo = demo_state is not None
     app.state.demo = demo_state
     refuse_undeclared(app)

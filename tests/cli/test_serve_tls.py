@@ -5,6 +5,7 @@ import socket
 import ssl
 import sys
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import httpx2 as httpx
@@ -15,6 +16,7 @@ from puskesmas_queue.cli.config_file import with_server
 from puskesmas_queue.settings import load_config
 from support.server import running
 from support.sockets import free_port
+from support.wire import read_all
 
 PASSWORD = "tikus7&abuabu"
 
@@ -221,3 +223,23 @@ def again(config, *, days: int, ago: int) -> None:
     identity = tls.certificates.identity_of(tls.TlsFiles(*found.tls_paths).look())
     then = datetime.now(UTC) - timedelta(days=ago)
     tls.make(found.folder / tls.FOLDER, found.clinic.name, identity, days, then)
+
+
+def test_handshakes_that_are_left_halfway_hold_nobody_up(certified, tmp_path):
+    """Half a handshake, or none: others are served meanwhile, and after ten seconds it is over."""
+    context = trusting(certified)
+    with running("serve", "--config", certified, "--port", 0, folder=tmp_path) as server:
+        there = httpx.URL(server.url)
+        with ExitStack() as stack:
+            began = time.monotonic()
+            left = [
+                stack.enter_context(socket.create_connection((there.host, there.port), timeout=25))
+                for _ in range(300)
+            ]
+            for one in left[::2]:
+                one.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+            assert httpx.get(f"{server.url}/kiosk", verify=context).status_code in {200, 303}
+            for one in left:
+                assert read_all(one) == b""
+            assert time.monotonic() - began < 30
+    assert "Traceback" not in (tmp_path / "server.log").read_text()

@@ -419,15 +419,3 @@ def test_rate_limit_slides():
     now[0] = 10
     assert limit.take("a") == 0
     assert limit.take("a") == 4
-
-
-def test_rate_limit_forgets_quiet_keys():
-    now = [0.0]
-    limit = RateLimit(1, 10, lambda: now[0])
-    for number in range(10_001):
-        limit.take(str(number))
-    now[0] = 11
-
-    limit.take("new")
-
-    assert len(limit._taken) == 1

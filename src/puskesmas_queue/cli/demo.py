@@ -246,7 +246,7 @@ def run(
     days = DailyRound(config.server.public_url, speed) if plays_day else None
     server = uvicorn.Server(
         uvicorn.Config(
-            make_app(clinic, DemoState(clock, logins, PAGES, simulators)), **uvicorn_options()
+            make_app(clinic, DemoState(clock, logins, PAGES, simulators)), **uvicorn_options(config)
         )
     )
     try:

@@ -177,14 +177,19 @@ def run(config: Config, listener: socket.socket, phones: socket.socket | None) -
     """
     from puskesmas_queue.cli.serving import serve_on
 
-    raise_open_files()
     with suppress(KeyboardInterrupt):
         serve_on(config, listener, phones)
 
 
-def uvicorn_options() -> dict[str, Any]:
+def uvicorn_options(config: Config) -> dict[str, Any]:
     """Tell uvicorn how to serve: quiet and bounded; proxies are the security middleware's."""
+    from puskesmas_queue.web.connections import KEEP_ALIVE_S, Bounds, Connections
+
+    bounds = Bounds.below(raise_open_files())
     return {
+        "http": Connections(bounds, config.server.trusted_proxies),
+        "ws": "none",
+        "timeout_keep_alive": KEEP_ALIVE_S,
         "access_log": False,
         "log_level": "warning",
         "proxy_headers": False,

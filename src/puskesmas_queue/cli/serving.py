@@ -21,6 +21,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from puskesmas_queue.app import build_app
+from puskesmas_queue.cli.loops import TlsLoop
 from puskesmas_queue.cli.serve import SWITCH_S, uvicorn_options
 from puskesmas_queue.domain.errors import SetupError
 from puskesmas_queue.settings import Config
@@ -142,10 +143,13 @@ def serve_on(config: Config, listener: socket.socket, phones: socket.socket | No
     Raises:
         SetupError: The server could not begin; its log says why.
     """
-    options = uvicorn_options()
+    options = uvicorn_options(config)
     make_app = AppMaker(config.path, phones, options)
     if config.tls_paths is not None:
         options = {**options, "ssl_context_factory": Tls(TlsFiles(*config.tls_paths))}
+        if sys.platform != "win32" or config.server.workers == 1:
+            # Several processes on Windows need the other loop that uvicorn takes by itself.
+            options["loop"] = f"{TlsLoop.__module__}:{TlsLoop.__name__}"
     workers = config.server.workers
     if workers > 1:
         # uvicorn calls what makes an app in each worker.

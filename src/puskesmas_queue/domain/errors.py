@@ -29,6 +29,7 @@ QueueError
 │   ├── LoginFailed           wrong name or password
 │   ├── LoginDelayed          too many wrong tries, wait
 │   ├── TokenRefused          a program's token is not good, or not any more
+│   ├── TooOften              an address or device did this too often, wait
 │   └── Forbidden             this role may not
 ├── SetupError                the installation is wrong: one line for whoever starts it
 │   └── SecretUnreadable      a stored secret does not decrypt
@@ -271,6 +272,14 @@ class LoginDelayed(AccessDenied):
 
 class TokenRefused(AccessDenied):
     """A program's token is not good, or not any more: it logs in again."""
+
+
+class TooOften(AccessDenied):
+    """One address or device did this too often; it may again in `wait_s` seconds."""
+
+    def __init__(self, wait_s: int) -> None:
+        super().__init__(f"too often: wait {wait_s} s")
+        self.wait_s = wait_s
 
 
 class Forbidden(AccessDenied):

@@ -30,6 +30,7 @@ from puskesmas_queue.domain.errors import (
     TicketObjected,
     TokenRefused,
     TooEarly,
+    TooOften,
     UnitClosed,
     UnknownName,
 )
@@ -56,6 +57,7 @@ log = logging.getLogger(__name__)
 
 STATUSES: tuple[tuple[type[QueueError], int], ...] = (
     (LoginDelayed, 429),
+    (TooOften, 429),
     (LoginFailed, 401),
     (TokenRefused, 401),
     (Forbidden, 403),
@@ -84,7 +86,7 @@ def error_response(page: "Page", error: QueueError) -> Response:
     response = page.render(
         "error.html", status=status, title=title, detail=detail, status_code=status
     )
-    wait_s = error.wait_s if isinstance(error, LoginDelayed) else 2 if status == 503 else 0
+    wait_s = error.wait_s if isinstance(error, LoginDelayed | TooOften) else 2 * (status == 503)
     if wait_s:
         response.headers["retry-after"] = str(wait_s)
     return response
@@ -225,7 +227,7 @@ def _other(page: Speaker, error: QueueError) -> Message:
                 _("Bukan untuk peran Anda"),
                 _("Akun Anda tidak boleh membuka ini. Penolakan ini dicatat."),
             )
-        case LoginDelayed():
+        case LoginDelayed() | TooOften():
             return (
                 _("Terlalu banyak percobaan"),
                 _("Coba lagi %(seconds)s detik lagi.", seconds=error.wait_s),

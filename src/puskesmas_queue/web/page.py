@@ -23,6 +23,7 @@ from puskesmas_queue.web.security import Facts, facts_of, set_machine_cookie
 
 if TYPE_CHECKING:
     from puskesmas_queue.clinic import Clinic
+    from puskesmas_queue.web.limits import Limits
     from puskesmas_queue.web.rendering import Rendering
 
 DEFAULT_LANGUAGE = "id"
@@ -77,6 +78,12 @@ class Page:
         """Templates and texts."""
         rendering: Rendering = self.request.app.state.rendering
         return rendering
+
+    @property
+    def limits(self) -> "Limits":
+        """How often whoever asks may do something."""
+        limits: Limits = self.request.app.state.limits
+        return limits
 
     @property
     def is_demo(self) -> bool:

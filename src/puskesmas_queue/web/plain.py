@@ -1,13 +1,45 @@
 """Answers to requests that never reach a route, in both languages at once."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 
-from starlette.responses import HTMLResponse, Response
+from starlette.datastructures import Headers
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import Scope
+
+Words = tuple[str, str, str]
+PROBLEM = "application/problem+json"
 
 
-def plain_page(
-    status: int, words: tuple[str, str, str], headers: Mapping[str, str] | None = None
+def refusal(
+    scope: Scope, status: int, words: Words, headers: Mapping[str, str] | None = None
 ) -> Response:
+    """
+    Answer in the way that whoever asks can read: a page, a piece of one, or JSON.
+
+    Args:
+        scope: Of the request.
+        status: HTTP status.
+        words: As for `plain_page`.
+        headers: Added to the answer.
+    """
+    asked = Headers(scope=scope)
+    document = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": words[2],
+    }
+    if scope["path"].startswith("/api/"):
+        return JSONResponse(document, status, headers, media_type=PROBLEM)
+    if asked.get("hx-request") == "true":
+        return HTMLResponse(_main(words), status, headers)
+    if "json" in asked.get("accept", "") or asked.get("sec-fetch-dest") == "empty":
+        return JSONResponse({**document, "title": words[0], "detail": words[1]}, status, headers)
+    return plain_page(status, words, headers)
+
+
+def plain_page(status: int, words: Words, headers: Mapping[str, str] | None = None) -> Response:
     """
     Make a page that needs no template, no style and no database.
 
@@ -16,14 +48,19 @@ def plain_page(
         words: Title, what happened and what to do in Indonesian, the same in English.
         headers: Added to the answer.
     """
-    title, indonesian, english = words
     page = (
-        f'<!doctype html><html lang="id"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<!doctype html><html lang="id"><head><meta charset="utf-8"><title>{words[0]}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"></head>'
-        f'<body><main><h1>{title}</h1><p>{indonesian}</p><p lang="en">{english}</p>'
-        "</main></body></html>"
+        f"<body>{_main(words)}</body></html>"
     )
     return HTMLResponse(page, status, headers)
+
+
+def _main(words: Words) -> str:
+    title, indonesian, english = words
+    return (
+        f'<main role="alert"><h1>{title}</h1><p>{indonesian}</p><p lang="en">{english}</p></main>'
+    )
 
 
 BAD_HOST = (
@@ -64,6 +101,11 @@ TOO_MANY_CODES = (
     "Terlalu banyak percobaan",
     "Terlalu banyak kode dicoba dari alamat ini. Tunggu satu menit lalu coba lagi.",
     "Too many codes were tried from this address; wait a minute.",
+)
+FLOOD = (
+    "Terlalu banyak permintaan",
+    "Alamat ini mengirim terlalu banyak permintaan. Tunggu sebentar, lalu coba lagi.",
+    "Too many requests from this address; wait a moment.",
 )
 CRASHED = (
     "Terjadi gangguan",

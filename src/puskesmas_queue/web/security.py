@@ -12,17 +12,17 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from puskesmas_queue.domain.devices import DeviceKind
-from puskesmas_queue.domain.errors import SetupError
-from puskesmas_queue.web.limits import RateLimit
+from puskesmas_queue.web import addresses
+from puskesmas_queue.web.addresses import Address, Network, is_in, parse_address
+from puskesmas_queue.web.limits import Limits
 from puskesmas_queue.web.plain import (
     BAD_HOST,
     CRASHED,
@@ -33,6 +33,7 @@ from puskesmas_queue.web.plain import (
     TOO_MANY,
     TOO_MANY_CODES,
     plain_page,
+    refusal,
 )
 
 CONTENT_SECURITY_POLICY = (
@@ -58,9 +59,6 @@ MACHINE_AGE_S = 400 * 24 * 3600
 MAX_BODY = 1_000_000
 MAX_PATH = 2_000
 """Longer than any page's; Python reads no number of more than 4300 figures, as `{id:int}` would."""
-LOGINS_PER_MINUTE = 20
-CODES_PER_MINUTE = 10
-"""Tries of a pairing code from one address."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_AGENT = 300
 STATIC_PATHS = re.compile(r"/(?:x/[a-z0-9_]+/)?static/")
@@ -77,7 +75,6 @@ _HOST = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\]
 _DEVICE = re.compile(r"[A-Za-z0-9_-]{22}")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
-Network = IPv4Network | IPv6Network
 Crash = Callable[[Request, Exception], Response]
 log = logging.getLogger(__name__)
 
@@ -185,20 +182,24 @@ class SecurityMiddleware:
         app: What is protected.
         options: From the configuration.
         crash: Makes the page for an error that nobody expected.
+        limits: How often whoever asks may do something; else new ones.
 
     Raises:
         SetupError: A trusted proxy is neither an address nor a network.
     """
 
     def __init__(
-        self, app: ASGIApp, options: SecurityOptions | None = None, crash: Crash | None = None
+        self,
+        app: ASGIApp,
+        options: SecurityOptions | None = None,
+        crash: Crash | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.app = app
         self.options = options or SecurityOptions()
         self.crash = crash
-        self.proxies = [_network(text) for text in self.options.trusted_proxies]
-        self.logins = RateLimit(LOGINS_PER_MINUTE, 60)
-        self.codes = RateLimit(CODES_PER_MINUTE, 60)
+        self.proxies = addresses.networks(self.options.trusted_proxies)
+        self.limits = limits or Limits(is_demo=self.options.is_demo)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -220,7 +221,10 @@ class SecurityMiddleware:
                 await self.app(scope, body.receive, answer.send)
                 return
             except _TooLarge:
-                response = plain_page(413, TOO_LARGE)
+                response = refusal(scope, 413, TOO_LARGE)
+            except ClientDisconnect:
+                # Nobody waits for an answer, and nothing of this is worth a line in the log.
+                return
             except Exception as error:
                 if answer.has_started:
                     raise
@@ -236,29 +240,29 @@ class SecurityMiddleware:
         hosts = headers.getlist("host")
         length = headers.get("content-length", "0")
         if len(hosts) != 1 or _HOST.fullmatch(hosts[0]) is None:
-            return plain_page(400, BAD_HOST)
+            return refusal(scope, 400, BAD_HOST)
         if len(scope["path"]) > MAX_PATH:
-            return plain_page(404, NO_PAGE)
+            return refusal(scope, 404, NO_PAGE)
         is_private = facts.is_https or facts.is_local or facts.is_public_port
         if not (is_private or self.options.allow_insecure):
-            return plain_page(403, NOT_PRIVATE)
+            return refusal(scope, 403, NOT_PRIVATE)
         if not length.isdecimal() or int(length) > MAX_BODY:
-            return plain_page(413, TOO_LARGE)
+            return refusal(scope, 413, TOO_LARGE)
         if scope["method"] not in SAFE_METHODS:
             return self._state_refusal(scope, headers, facts)
         return None
 
     def _state_refusal(self, scope: Scope, headers: Headers, facts: Facts) -> Response | None:
         if not self._is_own_origin(scope, headers, facts):
-            return plain_page(403, FOREIGN)
+            return refusal(scope, 403, FOREIGN)
         if scope["path"] in ("/login", f"{API}token"):
-            wait_s = self.logins.take(facts.address or "")
+            wait_s = self.limits.logins.take(addresses.group_of(facts.address))
             if wait_s:
-                return plain_page(429, TOO_MANY, {"retry-after": str(wait_s)})
+                return refusal(scope, 429, TOO_MANY, {"retry-after": str(wait_s)})
         if scope["path"] in ("/pair", f"{API}devices/pair"):
-            wait_s = self.codes.take(facts.address or "")
+            wait_s = self.limits.pairings.take(addresses.group_of(facts.address))
             if wait_s:
-                return plain_page(429, TOO_MANY_CODES, {"retry-after": str(wait_s)})
+                return refusal(scope, 429, TOO_MANY_CODES, {"retry-after": str(wait_s)})
         return None
 
     def _is_own_origin(self, scope: Scope, headers: Headers, facts: Facts) -> bool:
@@ -284,9 +288,9 @@ class SecurityMiddleware:
 
 def read_facts(scope: Scope, headers: Headers, proxies: list[Network]) -> Facts:
     """Learn who asks and how, believing proxies only where they are trusted."""
-    peer = _address(scope["client"][0]) if scope.get("client") else None
+    peer = parse_address(scope["client"][0]) if scope.get("client") else None
     address, scheme, is_forwarded = peer, scope["scheme"], False
-    if peer is not None and _is_in(peer, proxies):
+    if peer is not None and is_in(peer, proxies):
         address, scheme = _through_proxy(headers, peer, scheme, proxies)
     else:
         # A proxy of this machine that nobody named: its clients are not of this machine.
@@ -300,7 +304,7 @@ def read_facts(scope: Scope, headers: Headers, proxies: list[Network]) -> Facts:
     return Facts(
         address=None if address is None else str(address),
         is_https=is_https,
-        is_local=address is not None and address.is_loopback and not is_forwarded,
+        is_local=address is not None and addresses.is_this_machine(address) and not is_forwarded,
         device=secrets.token_urlsafe(16) if is_new_device else device,
         is_new_device=is_new_device and not is_public_port,
         session_token=token if _TOKEN.fullmatch(token) else None,
@@ -397,40 +401,18 @@ def _cookies(headers: Headers) -> dict[str, str]:
     return found
 
 
-def _network(text: str) -> Network:
-    try:
-        return ip_network(text.strip(), strict=False)
-    except ValueError:
-        raise SetupError(
-            f'server.trusted_proxies: "{text}" is neither an address nor a network'
-        ) from None
-
-
-def _address(text: str) -> IPv4Address | IPv6Address | None:
-    try:
-        address = ip_address(text.strip())
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
-
-
-def _is_in(address: IPv4Address | IPv6Address, networks: list[Network]) -> bool:
-    return any(address in network for network in networks)
-
-
 def _through_proxy(
-    headers: Headers, peer: IPv4Address | IPv6Address, scheme: str, proxies: list[Network]
-) -> tuple[IPv4Address | IPv6Address | None, str]:
+    headers: Headers, peer: Address, scheme: str, proxies: list[Network]
+) -> tuple[Address | None, str]:
     """Walk X-Forwarded-For from the right to the first address that is no trusted proxy."""
     protocols = [part.strip() for part in headers.get("x-forwarded-proto", "").split(",")]
     if protocols[-1] in ("http", "https"):
         scheme = protocols[-1]
-    address: IPv4Address | IPv6Address | None = peer
+    address: Address | None = peer
     hops = ",".join(headers.getlist("x-forwarded-for")).split(",")
     for hop in reversed([hop for hop in hops if hop.strip()]):
-        address = _address(hop)
-        if address is None or not _is_in(address, proxies):
+        address = parse_address(hop)
+        if address is None or not is_in(address, proxies):
             break
     return address, scheme
 

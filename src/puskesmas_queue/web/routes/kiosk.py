@@ -10,6 +10,7 @@ Source: screens, "Kiosk"; domain rules, section 3.
 
 import re
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -21,15 +22,25 @@ from puskesmas_queue.domain.errors import (
     InvalidRequest,
     KeyReused,
     KioskClosed,
+    QueueError,
     QuotaFull,
+    StorageUnavailable,
+    TooOften,
     UnitClosed,
     UnknownName,
 )
-from puskesmas_queue.domain.tickets import Lane, PaymentType, PriorityReason, TicketRequest
+from puskesmas_queue.domain.tickets import (
+    Lane,
+    PaymentType,
+    PriorityReason,
+    Ticket,
+    TicketRequest,
+)
 from puskesmas_queue.services import providers
 from puskesmas_queue.services.line import UnitLine, all_units, known_zone, line_view, ticket_view
 from puskesmas_queue.services.tickets import find_ticket, issue_emergency, issue_ticket
 from puskesmas_queue.web.page import Page
+from puskesmas_queue.web.routes.ticket import as_owner
 from puskesmas_queue.web.routing import route
 
 KEY_BYTES = 15
@@ -191,7 +202,7 @@ def issue(page: Page) -> Response:
         priority_reason=answers.reason if answers.lane is Lane.PRIORITY else None,
     )
     try:
-        ticket = issue_ticket(page.clinic, request, page.actor, answers.f)
+        ticket = _limited(page, request, answers.f)
     except KeyReused as error:
         code = find_ticket(page.clinic, error.ticket_id).code
         return page.redirect(f"/kiosk/ticket/{code}", already="1", zone=answers.zone)
@@ -209,18 +220,23 @@ def emergency(page: Page) -> Response:
     f = page.form.get("f", "")
     # Its own key: the same visitor may first have asked for an ordinary number.
     key = f"{f}-e" if KEY.fullmatch(f) else None
+    # Too many give no number, but the way there as ever.
+    if _is_limited(page) and page.limits.emergencies.take(_machine(page), key or ""):
+        return _direction(page, number=None, code="")
     try:
         ticket = issue_emergency(page.clinic, page.actor, key)
     except KeyReused as error:
         ticket = find_ticket(page.clinic, error.ticket_id)
-    except (ClockUnconfirmed, UnitClosed):
+    except (ClockUnconfirmed, UnitClosed, StorageUnavailable):
         return _direction(page, number=None, code="")
     return page.redirect(f"/kiosk/ticket/{ticket.code}", zone=page.query.get("zone"))
 
 
 def ticket(page: Page) -> Response:
     """Show a number: printed once, cleared after a while."""
-    view = ticket_view(page.clinic, page.path["code"])
+    code = page.path["code"]
+    with as_owner(page, code):
+        view = ticket_view(page.clinic, code)
     if view.ticket.lane is Lane.EMERGENCY:
         return _direction(page, number=view.ticket.number, code=view.ticket.code)
     return page.render(
@@ -235,13 +251,44 @@ def ticket(page: Page) -> Response:
 
 def print_slip(page: Page) -> Response:
     """Print a slip by the clinic's printers; the page may be told to do it itself."""
-    printed = providers.print_slip(page.clinic, page.path["code"], page.lang)
+    if _is_limited(page):
+        wait_s = page.limits.slips.take(_machine(page))
+        if wait_s:
+            raise TooOften(wait_s)
+    code = page.path["code"]
+    with as_owner(page, code):
+        printed = providers.print_slip(page.clinic, code, page.lang)
     return JSONResponse({"state": printed.state})
 
 
 def help_page(page: Page) -> Response:
     """Say how it works."""
     return page.render("kiosk/help.html", zone=known_zone(page.clinic, page.zone))
+
+
+def _is_limited(page: Page) -> bool:
+    """Whether what this device takes is counted: not in a demo, nor of the server's machine."""
+    return not (page.facts.is_local or page.limits.is_demo)
+
+
+def _machine(page: Page) -> str:
+    return page.device if page.machine is None else page.machine.mark
+
+
+def _limited(page: Page, request: TicketRequest, f: str) -> Ticket:
+    """Issue, unless this device had too many; a double tap and a refusal count for nothing."""
+    if not _is_limited(page):
+        return issue_ticket(page.clinic, request, page.actor, f)
+    tickets = page.limits.tickets
+    wait_s = tickets.take(_machine(page), f)
+    if wait_s:
+        raise TooOften(wait_s)
+    try:
+        return issue_ticket(page.clinic, request, page.actor, f)
+    except QueueError as error:
+        if not isinstance(error, KeyReused):
+            tickets.give_back(_machine(page), f)
+        raise
 
 
 def _new_key() -> str:
@@ -272,7 +319,10 @@ def _offered(units: tuple[UnitLine, ...]) -> list[UnitLine]:
 
 
 def _direction(page: Page, *, number: str | None, code: str) -> Response:
-    ugd = next((one for one in all_units(page.clinic) if one.is_emergency and one.is_active), None)
+    ugd = None
+    with suppress(StorageUnavailable):
+        units = all_units(page.clinic)
+        ugd = next((one for one in units if one.is_emergency and one.is_active), None)
     return page.render(
         "kiosk/emergency.html",
         number=number,

@@ -1,12 +1,16 @@
 """A ticket's own page on its owner's phone: open to whoever knows the code."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from starlette.responses import Response
 
 from puskesmas_queue.domain.access import Permission
-from puskesmas_queue.domain.errors import Conflict, NotFound
+from puskesmas_queue.domain.errors import Conflict, NotFound, TooOften
 from puskesmas_queue.domain.tickets import TicketState
 from puskesmas_queue.services.line import line_view, ticket_view
 from puskesmas_queue.services.tickets import cancel_own
+from puskesmas_queue.web.addresses import group_of
 from puskesmas_queue.web.page import Page
 from puskesmas_queue.web.routes.display import clock_context
 from puskesmas_queue.web.routing import route
@@ -32,7 +36,8 @@ def cancel(page: Page) -> Response:
     """Cancel a ticket that was not called yet; otherwise its page says why that is too late."""
     code = page.path["code"].upper()
     try:
-        cancel_own(page.clinic, code, page.actor)
+        with as_owner(page, code):
+            cancel_own(page.clinic, code, page.actor)
     except NotFound:
         return _unknown(page)
     except Conflict:
@@ -47,9 +52,33 @@ def cancel(page: Page) -> Response:
     return page.redirect(f"/t/{code}")
 
 
-def _show(page: Page, refused: str | None = None, answer: int = 200) -> Response:
+@contextmanager
+def as_owner(page: Page, code: str) -> Iterator[None]:
+    """
+    Look something up by a ticket's code, which only its owner should know.
+
+    Raises:
+        TooOften: From this address came too many codes that nobody has.
+    """
+    codes, address = page.limits.codes, group_of(page.facts.address)
+    # The phones' own port sets no cookie: browsers of one address are one there.
+    owner = address if page.facts.is_public_port else page.device
+    wait_s = codes.wait_s(address, owner, code)
+    if wait_s:
+        raise TooOften(wait_s)
     try:
-        view = ticket_view(page.clinic, page.path["code"].upper())
+        yield
+    except NotFound:
+        codes.was_wrong(address)
+        raise
+    codes.was_right(owner, code)
+
+
+def _show(page: Page, refused: str | None = None, answer: int = 200) -> Response:
+    code = page.path["code"].upper()
+    try:
+        with as_owner(page, code):
+            view = ticket_view(page.clinic, code)
     except NotFound:
         return _unknown(page)
     ticket, clinic = view.ticket, page.clinic
