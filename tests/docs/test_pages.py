@@ -164,6 +164,19 @@ def test_every_hook_has_an_example():
     assert list(examples()) == HOOKS
 
 
+def test_every_hook_has_a_user():
+    """What nobody uses was never tried: a built-in or example plugin implements each hook."""
+    sources = [
+        *ROOT.glob("src/puskesmas_queue/defaults/*.py"),
+        *ROOT.glob("examples/*/src/**/*.py"),
+    ]
+    marked = re.compile(r"^@hookimpl.*\n(?:async )?def (\w+)", re.MULTILINE)
+
+    used = {name for file in sources for name in marked.findall(file.read_text("utf-8"))}
+
+    assert used == set(HOOKS)
+
+
 def test_examples_answer(hooks):
     now = int(datetime(2026, 2, 26, tzinfo=UTC).timestamp() * 1_000_000)
     heads = LineHeads(Head(now, 0), Head(now - 3_600_000_000, 0), Ratio("full"), RatioState())

@@ -1,4 +1,4 @@
-"""The example plugin's wheel beside the core's, in a clean environment and in a real browser."""
+"""The example plugins' wheels beside the core's, in a clean environment and in a real browser."""
 
 import re
 import subprocess
@@ -15,37 +15,56 @@ from support.chromium import Pages
 from support.server import Server, running
 from support.wheels import ROOT, build, clean_environment, environment
 
-EXAMPLE = ROOT / "examples/family_units"
 NAME = "family_units"
+FILES = {
+    "day_journal": {
+        "locale/en/LC_MESSAGES/messages.po",
+        "migrations/versions/0001_journal.py",
+        "py.typed",
+        "static/style.css",
+        "templates/journal.html",
+    },
+    "family_units": {
+        "locale/en/LC_MESSAGES/messages.po",
+        "migrations/versions/0001_calls.py",
+        "py.typed",
+        "templates/panel.html",
+    },
+}
+"""Each example, and what no import of it asks for."""
 
 pytestmark = [pytest.mark.packaging, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
 def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The commands of a clean environment with both wheels, and what a plugin is tested with."""
-    example = build(EXAMPLE, tmp_path_factory.mktemp("example"))
+    """The commands of a clean environment with all wheels, and what a plugin is tested with."""
+    examples = [build(ROOT / "examples" / name, tmp_path_factory.mktemp(name)) for name in FILES]
     folder = tmp_path_factory.mktemp("environment")
-    return environment(folder, f"{wheel}[testing]", example)
+    return environment(folder, f"{wheel}[testing]", *examples)
 
 
-def test_the_wheel_holds_templates_catalogues_and_migrations(scripts):
-    """What no import asks for is there all the same."""
-    package = next(scripts.parent.rglob("site-packages/puskesmas_queue_family_units"))
+def test_every_example_is_among_them():
+    """A folder with a distribution is built, installed and tested here."""
+    assert sorted(FILES) == sorted(
+        file.parent.name for file in ROOT.glob("examples/*/pyproject.toml")
+    )
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_wheel_holds_what_no_import_asks_for(scripts, name):
+    """Templates, catalogues and migrations are there all the same."""
+    package = next(scripts.parent.rglob(f"site-packages/puskesmas_queue_{name}"))
     there = {path.relative_to(package).as_posix() for path in package.rglob("*") if path.is_file()}
-    assert {
-        "templates/panel.html",
-        "migrations/versions/0001_calls.py",
-        "locale/en/LC_MESSAGES/messages.po",
-        "py.typed",
-    } <= there
+    assert there >= FILES[name]
 
 
-def test_its_own_tests_pass_on_the_wheels(scripts, tmp_path):
+@pytest.mark.parametrize("name", FILES)
+def test_its_own_tests_pass_on_the_wheels(scripts, tmp_path, name):
     """The contract and the rest, with nothing of the source folder in reach but its tests."""
     tests = tmp_path / "tests"
     tests.mkdir()
-    for file in (EXAMPLE / "tests").glob("*.py"):
+    for file in (ROOT / "examples" / name / "tests").glob("*.py"):
         (tests / file.name).write_text(file.read_text())
     done = subprocess.run(
         [scripts / "python", "-m", "pytest", "-q", "--import-mode=importlib", tests],
