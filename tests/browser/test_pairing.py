@@ -20,7 +20,7 @@ from puskesmas_queue.domain.tickets import Ticket
 from puskesmas_queue.services import accounts, calling, devices
 from puskesmas_queue.services.tickets import issue_ticket
 from puskesmas_queue.settings import Config, load_config
-from puskesmas_queue.web.security import machine_cookie
+from puskesmas_queue.web.cookies import machine_cookie
 from support.chromium import Pages
 from support.desk import KIOSK, STAFF, general, open_all
 from support.machines import pair_machine
@@ -58,8 +58,8 @@ class Place:
         with self.clinic() as clinic:
             token = pair_machine(clinic, kind).token
         page = pages.open(**options)
-        cookie = {"name": machine_cookie(kind, False), "value": token, "url": self.server.url}
-        page.context.add_cookies([cookie])
+        name = machine_cookie(kind, is_https=False)
+        page.context.add_cookies([{"name": name, "value": token, "url": self.server.url}])
         # The server hears of what another process paired within its next look, a second.
         deadline = time.monotonic() + 5
         page.goto(self.server.url + path)

@@ -10,7 +10,7 @@ from puskesmas_queue.domain.errors import InvalidRequest, NotFound, UnknownName
 from puskesmas_queue.services import devices
 from puskesmas_queue.storage import tables
 from support.clinics import make_config
-from support.desk import KIOSK, STAFF, rows_of
+from support.desk import KIOSK, STAFF, at_once, rows_of
 
 
 @pytest.fixture
@@ -31,6 +31,15 @@ def test_a_code_gives_a_token_once(clinic, kiosk):
     (row,) = rows_of(clinic, tables.devices)
     assert kiosk.code not in str(row)
     assert paired.token not in str(row)
+
+
+def test_of_two_machines_that_type_a_code_one_is_paired(clinic, kiosk):
+    """At the same moment: the other is told that nobody waits for it."""
+    answers = at_once([lambda: devices.pair(clinic, kiosk.code, KIOSK)] * 2)
+
+    assert [type(one) for one in answers if isinstance(one, Exception)] == [NotFound]
+    (paired,) = [one for one in answers if not isinstance(one, Exception)]
+    assert devices.device_of(clinic, paired.token) is not None
 
 
 def test_a_code_is_good_for_a_quarter_of_an_hour(clinic, kiosk):

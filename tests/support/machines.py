@@ -6,7 +6,7 @@ from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.access import SYSTEM
 from puskesmas_queue.domain.devices import DeviceKind
 from puskesmas_queue.services import devices
-from puskesmas_queue.web.security import machine_cookie
+from puskesmas_queue.web.cookies import machine_cookie
 
 HALL = (DeviceKind.KIOSK, DeviceKind.DISPLAY)
 
@@ -24,4 +24,6 @@ def hall_cookies(
     clinic: Clinic, kinds: Iterable[DeviceKind] = HALL, *, is_https: bool = False
 ) -> dict[str, str]:
     """Return the cookies of a browser that is a machine of each kind."""
-    return {machine_cookie(kind, is_https): pair_machine(clinic, kind).token for kind in kinds}
+    return {
+        machine_cookie(kind, is_https=is_https): pair_machine(clinic, kind).token for kind in kinds
+    }

@@ -8,7 +8,7 @@ from puskesmas_queue.domain.access import SYSTEM, Role
 from puskesmas_queue.domain.devices import CODE_LIFETIME, DeviceKind
 from puskesmas_queue.services import accounts, devices, sessions
 from puskesmas_queue.storage import tables
-from puskesmas_queue.web.security import CODES_PER_MINUTE
+from puskesmas_queue.web.limits import PAIRINGS_PER_MINUTE
 from support.clinics import make_clinic, make_config
 from support.desk import rows_of
 from support.machines import hall_cookies, pair_machine
@@ -144,9 +144,11 @@ def test_keys_on_the_screen_need_no_script(client):
 
 
 def test_codes_are_tried_ten_times_a_minute(client):
-    answers = [client.post("/pair", data={"code": "ZZZZ2222"}) for _ in range(CODES_PER_MINUTE + 1)]
+    answers = [
+        client.post("/pair", data={"code": "ZZZZ2222"}) for _ in range(PAIRINGS_PER_MINUTE + 1)
+    ]
 
-    assert [one.status_code for one in answers] == [422] * CODES_PER_MINUTE + [429]
+    assert [one.status_code for one in answers] == [422] * PAIRINGS_PER_MINUTE + [429]
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
     assert client.get("/pair").status_code == 200
 

@@ -7,11 +7,11 @@ from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from puskesmas_queue.web.cookies import set_session_cookie
 from puskesmas_queue.web.security import (
     SecurityMiddleware,
     SecurityOptions,
     facts_of,
-    set_session_cookie,
 )
 
 PROXY = "127.0.0.1"

@@ -9,15 +9,14 @@ from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
 from puskesmas_queue.domain.errors import SetupError
+from puskesmas_queue.web.cookies import clear_session_cookie, set_session_cookie
 from puskesmas_queue.web.limits import RateLimit
 from puskesmas_queue.web.security import (
     CONTENT_SECURITY_POLICY,
     MAX_BODY,
     SecurityMiddleware,
     SecurityOptions,
-    clear_session_cookie,
     facts_of,
-    set_session_cookie,
 )
 
 LOCAL = ("127.0.0.1", 50_000)

@@ -43,7 +43,7 @@ from puskesmas_queue.storage.crypto import make_key_file
 from puskesmas_queue.storage.faults import FaultRow
 from puskesmas_queue.storage.plugin_settings import StoredValue
 from puskesmas_queue.storage.transaction import Tx
-from puskesmas_queue.web.security import machine_cookie
+from puskesmas_queue.web.cookies import machine_cookie
 from puskesmas_queue.workers.outbox import OutboxWorker, Tell
 from puskesmas_queue.workers.plugins import (
     MIGRATION_DEADLINE_S,

@@ -19,7 +19,8 @@ from puskesmas_queue.domain.access import (
 from puskesmas_queue.domain.devices import Device, DeviceKind
 from puskesmas_queue.domain.errors import Forbidden, InvalidRequest
 from puskesmas_queue.services import devices, sessions
-from puskesmas_queue.web.security import Facts, facts_of, set_machine_cookie
+from puskesmas_queue.web.cookies import set_machine_cookie
+from puskesmas_queue.web.security import Facts, facts_of
 
 if TYPE_CHECKING:
     from puskesmas_queue.clinic import Clinic

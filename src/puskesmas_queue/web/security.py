@@ -9,7 +9,6 @@ Source: security rules, "Pages" and "Requests".
 
 import logging
 import re
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -20,7 +19,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from puskesmas_queue.domain.devices import DeviceKind
-from puskesmas_queue.web import addresses
+from puskesmas_queue.web import addresses, cookies
 from puskesmas_queue.web.addresses import Address, Network, is_in, parse_address
 from puskesmas_queue.web.limits import Limits
 from puskesmas_queue.web.plain import (
@@ -50,12 +49,6 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
-SECURE_SESSION_COOKIE = "__Host-pq_session"
-PLAIN_SESSION_COOKIE = "pq_session"
-DEVICE_COOKIE = "pq_device"
-DEVICE_AGE_S = 365 * 24 * 3600
-MACHINE_AGE_S = 400 * 24 * 3600
-"""The longest that browsers keep a cookie; each visit begins it anew."""
 MAX_BODY = 1_000_000
 MAX_PATH = 2_000
 """Longer than any page's; Python reads no number of more than 4300 figures, as `{id:int}` would."""
@@ -72,8 +65,6 @@ HSTS = "max-age=86400"
 """A day: long enough for who comes daily, short enough to heal by itself."""
 
 _HOST = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?")
-_DEVICE = re.compile(r"[A-Za-z0-9_-]{22}")
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 Crash = Callable[[Request, Exception], Response]
 log = logging.getLogger(__name__)
@@ -131,47 +122,6 @@ def facts_of(connection: HTTPConnection) -> Facts:
     """Return what the middleware learnt of this request."""
     facts: Facts = connection.scope[FACTS]
     return facts
-
-
-def set_session_cookie(response: Response, facts: Facts, token: str) -> None:
-    """Give the browser its session, until it is closed."""
-    response.set_cookie(
-        _session_cookie(facts.is_https),
-        token,
-        path="/",
-        secure=facts.is_https,
-        httponly=True,
-        samesite="lax",
-    )
-
-
-def clear_session_cookie(response: Response, facts: Facts) -> None:
-    """Take the session from the browser."""
-    response.delete_cookie(
-        _session_cookie(facts.is_https),
-        path="/",
-        secure=facts.is_https,
-        httponly=True,
-        samesite="lax",
-    )
-
-
-def set_machine_cookie(response: Response, facts: Facts, kind: DeviceKind, token: str) -> None:
-    """Let the browser be a paired machine from now on."""
-    response.set_cookie(
-        machine_cookie(kind, facts.is_https),
-        token,
-        max_age=MACHINE_AGE_S,
-        path="/",
-        secure=facts.is_https,
-        httponly=True,
-        samesite="lax",
-    )
-
-
-def machine_cookie(kind: DeviceKind, is_https: bool) -> str:
-    """Name the cookie of a paired machine."""
-    return f"{'__Host-' if is_https else ''}pq_{kind}"
 
 
 class SecurityMiddleware:
@@ -297,18 +247,16 @@ def read_facts(scope: Scope, headers: Headers, proxies: list[Network]) -> Facts:
         is_forwarded = "x-forwarded-for" in headers or "forwarded" in headers
     is_https = scheme == "https"
     is_public_port = PUBLIC_PORT in scope
-    cookies = {} if is_public_port else _cookies(headers)
-    device = cookies.get(DEVICE_COOKIE, "")
-    is_new_device = _DEVICE.fullmatch(device) is None
-    token = cookies.get(_session_cookie(is_https), "")
+    brought = {} if is_public_port else cookies.read_cookies(headers)
+    device, is_new_device = cookies.device_of(brought)
     return Facts(
         address=None if address is None else str(address),
         is_https=is_https,
         is_local=address is not None and addresses.is_this_machine(address) and not is_forwarded,
-        device=secrets.token_urlsafe(16) if is_new_device else device,
+        device=device,
         is_new_device=is_new_device and not is_public_port,
-        session_token=token if _TOKEN.fullmatch(token) else None,
-        machine_tokens=_machine_tokens(cookies, is_https),
+        session_token=cookies.session_of(brought, is_https=is_https),
+        machine_tokens=cookies.machines_of(brought, is_https=is_https),
         user_agent=headers.get("user-agent", "")[:MAX_AGENT] or None,
         is_public_port=is_public_port,
     )
@@ -360,45 +308,8 @@ class _Answer:
             if not self._is_static:
                 headers["cache-control"] = "no-store"
             if self._brings_device:
-                headers.append("set-cookie", _device_cookie(self._facts))
+                headers.append("set-cookie", cookies.new_device_header(self._facts))
         await self._send(message)
-
-
-def _device_cookie(facts: Facts) -> str:
-    response = Response()
-    response.set_cookie(
-        DEVICE_COOKIE,
-        facts.device,
-        max_age=DEVICE_AGE_S,
-        path="/",
-        secure=facts.is_https,
-        httponly=True,
-        samesite="lax",
-    )
-    return response.headers["set-cookie"]
-
-
-def _session_cookie(is_https: bool) -> str:
-    return SECURE_SESSION_COOKIE if is_https else PLAIN_SESSION_COOKIE
-
-
-def _machine_tokens(cookies: Mapping[str, str], is_https: bool) -> dict[DeviceKind, str]:
-    found = {}
-    for kind in DeviceKind:
-        token = cookies.get(machine_cookie(kind, is_https), "")
-        if _TOKEN.fullmatch(token):
-            found[kind] = token
-    return found
-
-
-def _cookies(headers: Headers) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for header in headers.getlist("cookie"):
-        for part in header.split(";"):
-            name, separator, value = part.strip().partition("=")
-            if separator:
-                found.setdefault(name, value)
-    return found
 
 
 def _through_proxy(

@@ -17,9 +17,9 @@ from puskesmas_queue.domain.errors import (
 )
 from puskesmas_queue.domain.passwords import MIN_LENGTH, PASSPHRASE_LENGTH
 from puskesmas_queue.services import accounts, counters, sessions, tokens
+from puskesmas_queue.web.cookies import clear_session_cookie, set_session_cookie
 from puskesmas_queue.web.page import DEFAULT_LANGUAGE, Page, local_path, whole_number
 from puskesmas_queue.web.routing import route
-from puskesmas_queue.web.security import clear_session_cookie, set_session_cookie
 
 Errors = list[tuple[str, str]]
 

@@ -16,9 +16,9 @@ from puskesmas_queue.domain.devices import CODE_LENGTH, Device, DeviceKind
 from puskesmas_queue.domain.errors import CodeExpired, NotFound
 from puskesmas_queue.domain.tickets import CODE_ALPHABET
 from puskesmas_queue.services import devices
+from puskesmas_queue.web.cookies import set_machine_cookie
 from puskesmas_queue.web.page import Page
 from puskesmas_queue.web.routing import PAIRING_PATH, route
-from puskesmas_queue.web.security import set_machine_cookie
 
 SCREENS = {
     DeviceKind.KIOSK: "/kiosk",
