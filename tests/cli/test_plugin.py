@@ -115,7 +115,8 @@ def test_enable_and_disable_again_and_again(run, config, shelf):
     run("plugin", "enable", "more", "--config", config)
 
     assert first.stdout == "good 1.2 is enabled: restart the server to make it so\n"
-    assert (again.exit_code, again.stdout) == (0, "good 1.2 is enabled already\n")
+    assert again.exit_code == 0
+    assert again.stdout.startswith("good 1.2 is enabled already; ")
     assert active(config) == ("good", "more")
 
     first = run("plugin", "disable", "good", "--config", config)
@@ -266,7 +267,7 @@ def test_enable_lets_it_decide_again(run, config, shelf, switch_off):
     again = run("plugin", "enable", "good", "--config", config)
 
     assert answer.stdout == "good 1.0 is enabled again: restart the server to make it so\n"
-    assert again.stdout == "good 1.0 is enabled already\n"
+    assert again.stdout.startswith("good 1.0 is enabled already; ")
     opened = open_clinic(load_config(config))
     try:
         assert opened.hooks.switched_off == set()
@@ -457,7 +458,7 @@ def test_a_new_plugin_cannot_be_anything(run, refused, tmp_path):
 
     refused(run("plugin", "new", "good"), "puskesmas-queue-good exists already")
     refused(run("plugin", "new", "Good-one"), "Good-one", "3 to 40 small letters")
-    refused(run("plugin", "new", "queue"), "the core's")
+    refused(run("plugin", "new", "queue"), "by the core")
     assert run("plugin", "new", "fine", "--dir", tmp_path / "file").exit_code == 2
     refused(run("plugin", "new", "fine", "--dir", tmp_path / "file/below"), "cannot write")
     assert {path.name for path in tmp_path.iterdir()} == {"puskesmas-queue-good", "file"}

@@ -24,6 +24,7 @@ FENCE = re.compile(r"(?P<before>[^\n]*)\n\n```(?P<kind>\w+)\n(?P<code>.*?)```", 
 MADE = "puskesmas-queue-short-numbers"
 REPLACED = {
     "python3 -m venv .venv && . .venv/bin/activate": ":",
+    ". .venv/bin/activate": ":",
     'pip install "puskesmas-queue[testing]"': ":",
     'pip install -e ".[dev]"': f"{sys.executable} {__file__} install",
     "pip install build": ":",
@@ -63,7 +64,9 @@ def script_of(text: str, port: int) -> tuple[str, list[list[str]]]:
             (path,) = re.findall(r"`([^`]+\.py)`:$", found["before"])
             lines += [f"cat > {path} <<'END_OF_FILE'", code + "END_OF_FILE"]
         elif " serve " in code:
-            lines += [f"{code.strip()} > ../server.log 2>&1 &", "SERVER=$!"]
+            *before, serve = code.splitlines()
+            lines += [REPLACED.get(line, line) for line in before]
+            lines += [f"{serve} > server.log 2>&1 &", "SERVER=$!"]
             lines.append(WAIT.format(url=f"http://127.0.0.1:{port}"))
         else:
             expected.append([])

@@ -1,5 +1,6 @@
 """A plugin's own tables, on both databases."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -107,6 +108,17 @@ def test_what_was_written_is_read(make):
     data.write(add("satu"))
     assert data.read(times) == 2
     assert data.tables() == {"words_seen": [("c", "satu", 2)]}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such rights")
+def test_nobody_else_reads_its_file(sqlite_url, tmp_path):
+    """As with the clinic's own."""
+    write_migration(tmp_path / "p", "0001_first", FIRST.format(table="words_seen", more="pass"))
+    data = plugin_database(sqlite_url, "words", tmp_path / "p")
+    data.write(add("satu"))
+    rights = [file.stat().st_mode & 0o777 for file in tmp_path.glob("*-words.db*")]
+    data.close()
+    assert rights == [0o600] * 3
 
 
 def test_a_write_that_raises_keeps_nothing(make):

@@ -123,7 +123,7 @@ def test_a_name_that_shadows_the_core(name, shelf):
     shelf.install("good")
     shelf.install(name)
 
-    assert reason(name).startswith("its name is the core's")
+    assert reason(name) == f'the name "{name}" is taken by the core'
 
 
 def test_no_name_shadows_settings_commands_or_tables():

@@ -108,7 +108,8 @@ def enable(name: str) -> None:
         again = "" if is_new else " again"
         click.echo(f"{name} {status.version} is enabled{again}: {RESTART}")
     else:
-        click.echo(f"{name} {status.version} is enabled already")
+        after = "restart the server after a change of its code"
+        click.echo(f"{name} {status.version} is enabled already; {after}")
 
 
 @plugin.command()

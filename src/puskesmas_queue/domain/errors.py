@@ -96,13 +96,40 @@ class FieldProblem:
     kind: str
     limit: str = ""
 
+    def __str__(self) -> str:
+        """Say it to whoever types a command."""
+        words = _PROBLEM_WORDS.get(self.kind, "cannot be so").format(limit=self.limit)
+        return f"{self.key or 'the settings'} {words}"
+
+
+_PROBLEM_WORDS = {
+    "required": "must be filled in",
+    "number": "must be a number",
+    "whole_number": "must be a whole number",
+    "at_least": "must be at least {limit}",
+    "more_than": "must be more than {limit}",
+    "at_most": "must be at most {limit}",
+    "less_than": "must be less than {limit}",
+    "multiple_of": "must be a multiple of {limit}",
+    "too_short": "must have at least {limit} characters",
+    "too_long": "must have at most {limit} characters",
+    "choice": "must be one of its choices",
+    "pattern": "does not have the form that is asked for",
+    "url": "must be a whole address such as https://example.org",
+    "both": "must be either filled in or cleared",
+    "unreadable": "cannot be read any more: fill it in anew",
+    "no_key": "cannot be kept: {limit}",
+    "slow": "took the plugin too long to check",
+    # Not the words of a plugin's own checks: they may repeat what was typed.
+    "refused": "was refused by the plugin",
+}
+
 
 class InvalidForm(InvalidRequest):
     """Fields that their model does not take; nothing was stored."""
 
     def __init__(self, problems: Sequence[FieldProblem]) -> None:
-        # Not the words of a plugin's own checks: they may repeat what was typed.
-        super().__init__(", ".join(f"{one.key or 'form'}: {one.kind}" for one in problems))
+        super().__init__(", ".join(map(str, problems)))
         self.problems = tuple(problems)
 
 

@@ -86,7 +86,7 @@ def name_problem(name: str) -> str | None:
     if NAME_PATTERN.fullmatch(name) is None:
         return f"its name must be {NAME_FORM}"
     if name in RESERVED or name.startswith("default"):
-        return f'its name is the core\'s: "{name}" would stand over something of the core'
+        return f'the name "{name}" is taken by the core'
     return None
 
 

@@ -7,9 +7,10 @@ own connections with time-outs.
 Source: architecture, section 3, "Plugin data".
 """
 
+import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -178,6 +179,8 @@ class PluginDatabase:
     @property
     def _engine(self) -> Engine:
         if self._known_engine is None:
+            if self._is_sqlite:
+                _keep_private(Path(parse_url(self._url).database or ""))
             self._known_engine = make_engine(
                 self._url, pooler=self._pooler, pool_size=POOL_SIZE, wait_s=TIMEOUT_S
             )
@@ -319,3 +322,9 @@ def _line(error: Exception) -> str:
     if isinstance(error, DBAPIError):
         return str(error.orig).strip().splitlines()[0]
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+
+
+def _keep_private(file: Path) -> None:
+    """Let nobody else read a new file, whatever the folder's rights; its WAL has the same."""
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
