@@ -7,11 +7,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from puskesmas_queue.clinic import Clinic
+from puskesmas_queue.clinic import Clinic, open_clinic
 from puskesmas_queue.clock import ShiftedClock
 from puskesmas_queue.domain.access import Actor, Role
 from puskesmas_queue.domain.errors import NotFound, TicketObjected
@@ -21,9 +22,12 @@ from puskesmas_queue.extensions import Context
 from puskesmas_queue.hookspecs import hookimpl
 from puskesmas_queue.services import calling, counters, day, facts, tickets
 from puskesmas_queue.storage import outbox as rows
-from puskesmas_queue.workers import outbox
+from puskesmas_queue.storage.outbox import Delivery
+from puskesmas_queue.storage.tables import deliveries
+from puskesmas_queue.workers import breaker, outbox
 from puskesmas_queue.workers.outbox import Outbox, OutboxWorker
 from support.clinics import make_clinic, make_config
+from support.desk import rows_of
 
 KIOSK = Actor("device", name="kiosk", device="kiosk-1")
 STAFF = Actor("user", id=1, name="Siti", role=Role.PETUGAS_LOKET)
@@ -100,6 +104,12 @@ def until(condition: Callable[[], bool], seconds: float = 15) -> None:
         time.sleep(0.01)
 
 
+def claim(clinic: Clinic, plugin: str) -> list[Delivery]:
+    """Claim what is due, as another process would."""
+    found = clinic.db.read(lambda tx: rows.due(tx, plugin, outbox.BATCH))
+    return clinic.db.write(lambda tx: rows.claim(tx, found, outbox.LEASE))
+
+
 def test_a_journey_is_told_in_order(open_with):
     """Issued, called, recalled, serving, held, serving, completed: each once, in this order."""
     receiver = Receiver()
@@ -173,9 +183,8 @@ def test_a_fact_of_a_dead_worker_is_taken_over(open_with):
     receiver = Receiver()
     clinic = open_with(listener=listener(receiver))
     tickets.issue_ticket(clinic, REQUEST, KIOSK)
-    claimed = clinic.db.write(lambda tx: rows.claim(tx, "listener", 10, outbox.LEASE))
-    assert len(claimed) == 1
-    assert clinic.db.write(lambda tx: rows.claim(tx, "listener", 10, outbox.LEASE)) == []
+    assert len(claim(clinic, "listener")) == 1
+    assert claim(clinic, "listener") == []
     clinic.clock.advance(outbox.LEASE)
     with delivering(clinic):
         until(lambda: len(receiver.once) == 1)
@@ -234,8 +243,9 @@ def test_facts_behind_a_failed_one_are_not_looked_for(open_with):
     (outcome,) = OutboxWorker(clinic, "listener").deliver_due()
     assert outcome is not None
     assert not outcome.is_good
-    now, due = clinic.clock.now(), clinic.db.read(lambda tx: rows.next_due(tx, "listener"))
-    assert timedelta(seconds=0.5) < due - now <= timedelta(seconds=1)
+    assert clinic.db.read(lambda tx: rows.due(tx, "listener", outbox.BATCH)) == []
+    clinic.clock.advance(timedelta(seconds=1))
+    assert len(clinic.db.read(lambda tx: rows.due(tx, "listener", outbox.BATCH))) == 1
 
 
 def test_calls_go_ahead_of_what_keeps(open_with):
@@ -289,6 +299,190 @@ def test_dead_letters_are_listed_and_delivered_by_hand(open_with, monkeypatch):
             facts.redeliver(clinic, letter.id, STAFF)
 
 
+def test_a_lease_that_was_lost_changes_nothing(open_with):
+    """Whoever comes back after another worker took the row over does not speak for it any more."""
+    clinic = open_with(listener=listener(Receiver()))
+    tickets.issue_ticket(clinic, REQUEST, KIOSK)
+    (late,) = claim(clinic, "listener")
+    clinic.clock.advance(outbox.LEASE)
+    (now,) = claim(clinic, "listener")
+
+    def try_all(tx):
+        return [
+            rows.settle(tx, [late], "done"),
+            rows.put_off(tx, late, tx.now, "not now"),
+            rows.give_back(tx, [late]),
+        ]
+
+    assert clinic.db.write(try_all) == [0, 0, 0]
+    (row,) = rows_of(clinic, deliveries)
+    assert (row.state, row.attempts, row.next_at) == ("open", 0, now.leased_until)
+    assert clinic.db.write(lambda tx: rows.settle(tx, [now], "done")) == 1
+    assert clinic.db.write(lambda tx: rows.settle(tx, [now], "dead")) == 0
+    assert rows_of(clinic, deliveries)[0].state == "done"
+
+
+@pytest.mark.postgres
+def test_two_processes_tell_no_fact_twice(postgres_url, clock, tmp_path, monkeypatch):
+    """A batch takes longer than the lease: what is left of it was given back before."""
+    monkeypatch.setattr(outbox, "LEASE", timedelta(seconds=1))
+    monkeypatch.setattr(outbox, "BATCH_S", 0.3)
+    slow, quick = Receiver(lambda fact: time.sleep(0.3)), Receiver(lambda fact: time.sleep(0.01))
+    plugins = [("slow", listener(slow)), ("quick", listener(quick))]
+    config = make_config(postgres_url, tmp_path)
+    first = make_clinic(config, clock, plugins=plugins)
+    second = open_clinic(config, clock, plugins)
+    try:
+        issued = [tickets.issue_ticket(first, REQUEST, KIOSK) for _ in range(8)]
+        for ticket in issued:
+            tickets.cancel_ticket(first, ticket.id, "uji", STAFF)
+        with delivering(first), delivering(second):
+            until(lambda: len(slow.once) == len(quick.once) == 16)
+            until(lambda: facts.delivery_counts(first) == {})
+    finally:
+        first.close()
+        second.close()
+    for receiver in (slow, quick):
+        assert receiver.seen == receiver.once
+        assert set(receiver.attempts.values()) == {1}
+        for ticket in issued:
+            kinds = [kind for _, kind, number in receiver.seen if number == ticket.number]
+            assert kinds == ["ticket_issued", "ticket_cancelled"]
+
+
+def test_a_call_passes_a_slow_batch(open_with):
+    """It is told next, though twenty older facts were claimed before it was made."""
+
+    def call_in_between(fact: Fact) -> bool:
+        if len(receiver.attempts) == 3:
+            calling.call_next(clinic, 1, STAFF)
+        if len(receiver.attempts) > 1:
+            time.sleep(0.15)
+        return False
+
+    receiver = Receiver(call_in_between)
+    clinic = open_with(listener=listener(receiver))
+    tickets.issue_ticket(clinic, REQUEST, KIOSK)
+    OutboxWorker(clinic, "listener").deliver_due()
+    for _ in range(10):
+        tickets.issue_ticket(clinic, REQUEST, KIOSK)
+    counters.open_counter(clinic, 1, "s" * 64, STAFF)
+    with delivering(clinic):
+        until(lambda: len(receiver.seen) == 12)
+    assert [kind for _, kind, _ in receiver.seen].index("ticket_called") == 3
+    assert receiver.seen == receiver.once
+
+
+def test_a_plugin_whose_facts_fail_is_left_alone(open_with, monkeypatch):
+    """After five in a row one at a time, ever more rarely; then all at once when it is well."""
+    monkeypatch.setattr(breaker, "RESTS_S", (0.4, 0.8))
+    is_down, times = True, []
+
+    def fails(fact: Fact) -> bool:
+        times.append(time.monotonic())
+        return is_down
+
+    receiver = Receiver(fails)
+    clinic = open_with(listener=listener(receiver))
+    for _ in range(30):
+        tickets.issue_ticket(clinic, REQUEST, KIOSK)
+    with delivering(clinic) as worker:
+        while len(times) < 7:
+            worker.wake()
+            time.sleep(0.02)
+        is_down = False
+        clinic.clock.advance(timedelta(seconds=2))
+        until(lambda: len(receiver.once) == 30)
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert max(gaps[:4]) < 0.3
+    assert (gaps[4] >= 0.4, gaps[5] >= 0.8, gaps[6] >= 0.8) == (True, True, True)
+    assert sum(gap >= 0.4 for gap in gaps) == 3
+    assert facts.delivery_counts(clinic) == {}
+
+
+def test_a_call_is_what_is_tried_first(open_with, monkeypatch):
+    """While a plugin is left alone: a new call goes ahead, one that came too late is not told."""
+    monkeypatch.setattr(breaker, "RESTS_S", (0.5,))
+    is_down = False
+    receiver = Receiver(lambda fact: is_down)
+    clinic = open_with(listener=listener(receiver))
+    counters.open_counter(clinic, 1, "s" * 64, STAFF)
+    counters.open_counter(clinic, 2, "t" * 64, STAFF)
+    with delivering(clinic) as worker:
+        tickets.issue_ticket(clinic, REQUEST, KIOSK)
+        tickets.issue_ticket(clinic, REQUEST, KIOSK)
+        until(lambda: len(receiver.once) == 2)
+        is_down = True
+        for _ in range(10):
+            tickets.issue_ticket(clinic, REQUEST, KIOSK)
+        until(lambda: len(receiver.attempts) == 7)
+        calling.call_next(clinic, 1, STAFF)
+        clinic.clock.advance(timedelta(seconds=91))
+        calling.call_next(clinic, 2, STAFF)
+        is_down = False
+        until(lambda: len(receiver.once) > 2)
+        assert receiver.once[2][1:] == ("ticket_called", "A-002")
+        worker.wake()
+        until(lambda: facts.delivery_counts(clinic) == {("listener", "expired"): 1})
+    assert [number for _, kind, number in receiver.once if kind == "ticket_called"] == ["A-002"]
+
+
+def test_another_try_by_hand_is_made_at_once(open_with, monkeypatch):
+    """An administrator has mended what was wrong, and does not wait for the next trial."""
+    monkeypatch.setattr(breaker, "RESTS_S", (60,))
+    monkeypatch.setattr(outbox, "MAX_ATTEMPTS", 1)
+    is_down = True
+    receiver = Receiver(lambda fact: is_down)
+    clinic = open_with(listener=listener(receiver))
+    with delivering(clinic):
+        for _ in range(5):
+            tickets.issue_ticket(clinic, REQUEST, KIOSK)
+        until(lambda: facts.delivery_counts(clinic) == {("listener", "dead"): 5})
+        is_down = False
+        tickets.issue_ticket(clinic, REQUEST, KIOSK)
+        time.sleep(0.5)
+        assert receiver.seen == []
+        facts.redeliver(clinic, facts.dead_letters(clinic)[0].id, STAFF)
+        until(lambda: len(receiver.once) == 2)
+
+
+def test_what_is_quick_is_told_before_the_end(open_with):
+    """The server stops: all that is due is told, not the first one only."""
+    receiver = Receiver(lambda fact: time.sleep(0.01))
+    clinic = open_with(listener=listener(receiver))
+    for _ in range(outbox.BATCH + 15):
+        tickets.issue_ticket(clinic, REQUEST, KIOSK)
+    worker = Outbox(clinic)
+    worker.start("listener")
+    worker.stop(5)
+    assert len(receiver.seen) == outbox.BATCH + 15
+    assert facts.delivery_counts(clinic) == {}
+
+
+def test_what_hangs_delays_the_end_once(open_with):
+    """Four plugins hang: the time is over for all of them together, and nothing is lost."""
+    release = threading.Event()
+
+    class Hanging:
+        @hookimpl
+        def ticket_issued(self, fact: Fact, ticket: TicketFact) -> None:
+            release.wait(30)
+
+    clinic = open_with(**{f"hanging_{number}": Hanging() for number in range(4)})
+    worker = Outbox(clinic)
+    try:
+        tickets.issue_ticket(clinic, REQUEST, KIOSK)
+        for name in clinic.plugins.listeners():
+            worker.start(name)
+        started = time.monotonic()
+        worker.stop(1)
+        assert 0.9 < time.monotonic() - started < 1.5
+        assert sum(facts.delivery_counts(clinic).values()) == 4
+    finally:
+        release.set()
+        worker.stop(5)
+
+
 def test_a_slow_plugin_starves_nobody(open_with):
     """One that hangs keeps neither the line nor another plugin waiting."""
     release = threading.Event()
@@ -329,7 +523,7 @@ def test_a_plugin_whose_facts_never_end_is_left_alone(open_with):
     clinic = open_with(stuck=Stuck())
     clinic.hooks._fact_deadline_s = 0.1
     tickets.issue_ticket(clinic, REQUEST, KIOSK)
-    delivery = clinic.db.write(lambda tx: rows.claim(tx, "stuck", 1, outbox.LEASE))[0]
+    (delivery,) = claim(clinic, "stuck")
     try:
         outcomes = [facts.deliver(clinic, "stuck", delivery) for _ in range(5)]
         assert [outcome.is_good for outcome in outcomes] == [False] * 5

@@ -3,10 +3,11 @@
 import re
 import threading
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from psycopg import ClientCursor
-from sqlalchemy import event, text
+from sqlalchemy import bindparam, delete, event, text
 
 from puskesmas_queue.domain.tickets import Lane, TicketState, format_number
 from puskesmas_queue.services import estimates
@@ -16,6 +17,7 @@ from puskesmas_queue.services.masters import change_unit
 from puskesmas_queue.services.tickets import issue_ticket
 from puskesmas_queue.storage import issuing_sql, tables
 from puskesmas_queue.storage import line as line_rows
+from puskesmas_queue.storage import outbox as outbox_rows
 from puskesmas_queue.storage import tickets as ticket_rows
 from puskesmas_queue.storage.engine import open_database
 from support.desk import KIOSK, STAFF, execute, general, open_all, rows_of, take
@@ -36,18 +38,23 @@ def old_clinic(clinic):
     return clinic
 
 
-def fill(clinic):
-    """Insert old tickets as the database does it fastest."""
-    day, count = today(clinic), OLD_DAYS * PER_DAY
+def numbers(clinic, count):
+    """Return a question for the numbers below `count`, as `n`."""
     if clinic.db.dialect == "sqlite":
-        numbers = (
+        return (
             "WITH RECURSIVE r(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM r "
             f"WHERE n < {count - 1}) SELECT n FROM r"
         )
+    return f"SELECT n FROM generate_series(0, {count - 1}) AS r(n)"
+
+
+def fill(clinic):
+    """Insert old tickets as the database does it fastest."""
+    day = today(clinic)
+    if clinic.db.dialect == "sqlite":
         local = f"date('{day}', '-' || (1 + n / {PER_DAY}) || ' days')"
         moment = f"{local} || ' 01:00:00.000000'"
     else:
-        numbers = f"SELECT n FROM generate_series(0, {count - 1}) AS r(n)"
         local = f"(date '{day}' - (1 + n / {PER_DAY}))"
         moment = f"{local}::timestamp AT TIME ZONE 'UTC'"
     statement = f"""
@@ -59,7 +66,7 @@ def fill(clinic):
             CASE WHEN n % 4 = 0 THEN 'priority' ELSE 'general' END, 'kiosk',
             CASE WHEN n % 10 = 0 THEN 'cancelled' ELSE 'completed' END,
             'old' || n, n, n, 1, 0, {moment}, {moment}, {moment}, {moment}
-        FROM ({numbers}) AS numbers
+        FROM ({numbers(clinic, OLD_DAYS * PER_DAY)}) AS numbers
     """
     execute(clinic, text(statement.replace("::", "\\:\\:")))
     if clinic.db.dialect == "postgresql":
@@ -178,6 +185,77 @@ def test_state_stays_a_literal(sqlite_clinic):
             clinic.db.read(lambda tx, ask=ask: ask(tx, day))
         bound = [str(value) for _, parameters in asked for value in parameters]
         assert not {state.value for state in TicketState} & set(bound), name
+
+
+BACKLOGS = 200, 20_000
+OUTBOX = {
+    "due": lambda tx: outbox_rows.due(tx, "hook", 20),
+}
+STEP = re.compile(r"(?:SEARCH|Index\b[\w ]*Scan) .*?(?:ix|pk)_\w+")
+LOOK_BEFORE = re.compile(
+    r"using ix_deliveries_open .*\n *Index Cond: \(ROW\(clinic_id, plugin, order_key, id\) <"
+    r"|ix_deliveries_open \(clinic_id=\? AND plugin=\? AND order_key=\? AND id<\?\)"
+)
+"""All columns of the index are used for the row before."""
+
+
+def test_a_backlog_changes_no_plan(clinic):
+    """The next facts are found in as many steps, whether few wait or many, counted or not."""
+    found = {name: set() for name in OUTBOX}
+    for count in BACKLOGS:
+        execute(clinic, delete(tables.deliveries))
+        execute(clinic, delete(tables.events))
+        add_facts(clinic, count)
+        for is_counted in (False, True):
+            if is_counted:
+                analyze(clinic)
+            for name, ask in OUTBOX.items():
+                with statements(clinic) as asked:
+                    answer = clinic.db.read(ask)
+                assert len(answer) == 20
+                for plan in plans(clinic, asked):
+                    assert "ix_deliveries_due" in plan, plan
+                    assert LOOK_BEFORE.search(plan), plan
+                    assert not re.search(r"TEMP B-TREE|Sort|Seq Scan|SCAN|Join|JIT", plan), plan
+                    found[name].add(tuple(STEP.findall(plan)))
+    assert {name: len(shapes) for name, shapes in found.items()} == dict.fromkeys(OUTBOX, 1), found
+
+
+def test_a_claim_looks_at_its_own_rows_only(clinic):
+    """In the write lock nothing takes longer because others wait."""
+    add_facts(clinic, BACKLOGS[1])
+    ids = clinic.db.read(OUTBOX["due"])
+    for is_counted in (False, True):
+        if is_counted:
+            analyze(clinic)
+        with statements(clinic) as asked:
+            claimed = clinic.db.write(lambda tx: outbox_rows.claim(tx, ids, timedelta(0)))
+        assert [one.id for one in claimed] == ids
+        assert len(asked) == 2
+        for plan in plans(clinic, asked):
+            assert not re.search(r"Seq Scan|SCAN|ix_deliveries_due", plan), plan
+
+
+def add_facts(clinic, count):
+    """Let so many facts wait for a plugin, three of each ticket."""
+    moments = {"now": clinic.clock.now(), "later": clinic.clock.now() + timedelta(days=1)}
+    values = {
+        "events": "kind, occurred_at, data",
+        "deliveries": "plugin, event_id, order_key, state, created_at, next_at, expires_at",
+    }
+    rows = {
+        "events": "'ticket_issued', :now, '{}'",
+        "deliveries": "'hook', n, 'ticket:' || (n / 3), 'open', :now, :now, :later",
+    }
+    for table, columns in values.items():
+        statement = f"""
+            INSERT INTO {table} (clinic_id, id, {columns}) SELECT '{clinic.id}', n, {rows[table]}
+            FROM ({numbers(clinic, count)}) AS numbers
+        """
+        typed = [
+            bindparam(name, type_=tables.Instant) for name in moments if f":{name}" in statement
+        ]
+        execute(clinic, text(statement).bindparams(*typed), moments)
 
 
 # Statements

@@ -15,6 +15,8 @@ from puskesmas_queue.storage.outbox import DeadLetter, Delivery
 from puskesmas_queue.storage.transaction import Tx
 
 KEPT = timedelta(days=7)
+TOPIC = "outbox"
+"""Has a new version when somebody wants facts to be tried again."""
 
 
 def deliver(clinic: Clinic, plugin: str, delivery: Delivery) -> Outcome:
@@ -67,7 +69,7 @@ def redeliver(clinic: Clinic, delivery_id: int, actor: Actor) -> None:
             raise Conflict(f"{letter.kind} is too old to be delivered")
         rows.reopen(tx, delivery_id, tx.now + lifetime(letter.kind))
         tx.audit("redeliver", actor=actor, table="deliveries", record=delivery_id)
-        tx.touch("outbox")
+        tx.touch(TOPIC)
 
     clinic.db.write(run)
 

@@ -5,19 +5,37 @@ A row is open until it was delivered, died or expired. Of each plugin's rows wit
 oldest open one is claimed, so facts about one ticket come in order.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, delete, exists, func, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    delete,
+    func,
+    literal_column,
+    select,
+    text,
+    true,
+    tuple_,
+    update,
+)
 
-from puskesmas_queue.storage.tables import OPEN_DELIVERY_SQL, deliveries, events
+from puskesmas_queue.storage.tables import LOST_DELIVERY_SQL, OPEN_DELIVERY_SQL, deliveries, events
 from puskesmas_queue.storage.transaction import Reading, Tx
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One fact for one plugin; `attempts` counts the tries so far."""
+    """
+    One fact for one plugin, claimed.
+
+    `attempts` counts the tries so far. `leased_until` is the claim's own: whoever comes later,
+    after another one claimed the row, changes nothing.
+    """
 
     id: int
     plugin: str
@@ -32,6 +50,7 @@ class Delivery:
     counter: int | None
     reason: str | None
     data: dict[str, Any]
+    leased_until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,27 +82,65 @@ _COLUMNS = (
     events.c.reason,
     events.c.data,
 )
-_OLDER = deliveries.alias("older")
-_IS_BEHIND = exists(
-    select(_OLDER.c.id).where(
-        _OLDER.c.clinic_id == deliveries.c.clinic_id,
-        _OLDER.c.plugin == deliveries.c.plugin,
-        _OLDER.c.order_key == deliveries.c.order_key,
-        _OLDER.c.id < deliveries.c.id,
-        text("older.state = 'open'"),
-    )
-)
-"""An older open row has the same key."""
+_BEFORE = deliveries.alias("before")
+_PLACE = ("clinic_id", "plugin", "order_key", "id")
+_SAME_KEY = and_(*(_BEFORE.c[name] == deliveries.c[name] for name in _PLACE[:3]))
 
 
-def claim(tx: Tx, plugin: str, limit: int, lease: timedelta) -> list[Delivery]:
+_IS_OPEN = deliveries.c.settled_at.is_(None)
+"""As OPEN_DELIVERY_SQL says it, for rows that are named: no partial index seems to fit."""
+
+
+def _is_first(dialect: str) -> ColumnElement[bool]:
     """
-    Take due rows of a plugin for a while.
+    Say of a row that no older open one has the same key, by one look into `ix_deliveries_open`.
+
+    PostgreSQL is asked for the row before this one in that index's own order, which leaves it no
+    choice: without statistics it took other indexes for as good, and read all that is open for
+    each row. LIMIT is written out, since it reckons with a tenth of the rows for one that is bound.
+    SQLite goes by the key as it should.
+    """
+    if dialect == "sqlite":
+        before = select(true()).where(_SAME_KEY, _BEFORE.c.id < deliveries.c.id)
+    else:
+        here, there = (tuple_(*(one.c[name] for name in _PLACE)) for one in (deliveries, _BEFORE))
+        order = [_BEFORE.c[name].desc() for name in _PLACE]
+        before = select(_SAME_KEY).where(there < here).order_by(*order)
+    before = before.where(text("before.state = 'open'")).limit(literal_column("1"))
+    return before.correlate(deliveries).scalar_subquery().is_not(true())
+
+
+def due(tx: Reading, plugin: str, limit: int) -> list[int]:
+    """
+    Find rows of a plugin that can be claimed now; what must be heard soon comes first.
+
+    Args:
+        tx: A look at the rows, so that the one writer of SQLite need not wait for it.
+        plugin: Whose rows.
+        limit: How many at most, one per key.
+    """
+    found = tx.conn.execute(
+        select(deliveries.c.id)
+        .where(
+            deliveries.c.clinic_id == tx.clinic_id,
+            deliveries.c.plugin == plugin,
+            text(OPEN_DELIVERY_SQL),
+            deliveries.c.next_at <= tx.now,
+            _is_first(tx.dialect),
+        )
+        .order_by(deliveries.c.expires_at, deliveries.c.id)
+        .limit(literal_column(str(limit)))
+    )
+    return list(found.scalars())
+
+
+def claim(tx: Tx, ids: Sequence[int], lease: timedelta) -> list[Delivery]:
+    """
+    Take those of these rows that nobody else has taken since they were found.
 
     Args:
         tx: The transaction.
-        plugin: Whose rows.
-        limit: How many at most, one per key.
+        ids: What `due` found.
         lease: After so long another worker may take them again.
     """
     rows = tx.conn.execute(
@@ -95,17 +152,16 @@ def claim(tx: Tx, plugin: str, limit: int, lease: timedelta) -> list[Delivery]:
         )
         .where(
             deliveries.c.clinic_id == tx.clinic_id,
-            deliveries.c.plugin == plugin,
-            text(OPEN_DELIVERY_SQL),
+            deliveries.c.id.in_(ids),
+            _IS_OPEN,
             deliveries.c.next_at <= tx.now,
-            ~_IS_BEHIND,
+            _is_first(tx.dialect),
         )
-        # What must be heard soon goes ahead of what keeps for a day.
         .order_by(deliveries.c.expires_at, deliveries.c.id)
-        .limit(limit)
         .with_for_update(of=deliveries, skip_locked=True)
     ).all()
-    found = [Delivery(**row._asdict()) for row in rows]
+    until = tx.now + lease
+    found = [Delivery(**row._asdict(), leased_until=until) for row in rows]
     if found:
         tx.conn.execute(
             update(deliveries)
@@ -113,50 +169,37 @@ def claim(tx: Tx, plugin: str, limit: int, lease: timedelta) -> list[Delivery]:
                 deliveries.c.clinic_id == tx.clinic_id,
                 deliveries.c.id.in_([one.id for one in found]),
             )
-            .values(next_at=tx.now + lease)
+            .values(next_at=until)
         )
     return found
 
 
-def next_due(tx: Reading, plugin: str) -> datetime | None:
-    """Return when a plugin's next row can be claimed, None where nothing is open."""
-    found: datetime | None = tx.conn.execute(
-        select(func.min(deliveries.c.next_at)).where(
-            deliveries.c.clinic_id == tx.clinic_id,
-            deliveries.c.plugin == plugin,
-            text(OPEN_DELIVERY_SQL),
-            ~_IS_BEHIND,
-        )
-    ).scalar_one()
-    return found
-
-
-def settle(tx: Tx, delivery: Delivery, state: str, error: str | None = None) -> None:
-    """Close a row as `done`, `dead` or `expired`."""
-    _change(
+def settle(tx: Tx, claimed: Sequence[Delivery], state: str, error: str | None = None) -> int:
+    """Close rows of one claim as `done`, `dead` or `expired`; return how many were still ours."""
+    return _change(
         tx,
-        delivery.id,
+        claimed,
         {
             "state": state,
-            "attempts": delivery.attempts + (state != "expired"),
+            "attempts": deliveries.c.attempts + int(state != "expired"),
             "last_error": error,
             "settled_at": tx.now,
         },
     )
 
 
-def put_off(tx: Tx, delivery: Delivery, until: datetime, error: str) -> None:
-    """Try a row again later."""
-    _change(
+def put_off(tx: Tx, delivery: Delivery, until: datetime, error: str) -> int:
+    """Try a row again later; return 1, or 0 where its lease has ended and another one has it."""
+    return _change(
         tx,
-        delivery.id,
+        [delivery],
         {"attempts": delivery.attempts + 1, "next_at": until, "last_error": error},
     )
 
 
-def give_back(tx: Tx, delivery: Delivery) -> None:
-    """Let a claimed row be taken again at once, since it was not tried."""
-    _change(tx, delivery.id, {"next_at": tx.now})
+def give_back(tx: Tx, claimed: Sequence[Delivery]) -> int:
+    """Let rows of one claim be taken again at once, since they were not tried."""
+    return _change(tx, claimed, {"next_at": tx.now})
 
 
 def letters(tx: Reading, limit: int) -> list[DeadLetter]:
@@ -173,8 +216,15 @@ def letter(tx: Reading, delivery_id: int) -> DeadLetter | None:
 
 def reopen(tx: Tx, delivery_id: int, expires_at: datetime) -> None:
     """Open a dead letter again."""
-    values = {"attempts": 0, "next_at": tx.now, "expires_at": expires_at, "settled_at": None}
-    _change(tx, delivery_id, {"state": "open", **values})
+    tx.conn.execute(
+        update(deliveries)
+        .where(
+            deliveries.c.clinic_id == tx.clinic_id,
+            deliveries.c.id == delivery_id,
+            text(LOST_DELIVERY_SQL),
+        )
+        .values(state="open", attempts=0, next_at=tx.now, expires_at=expires_at, settled_at=None)
+    )
 
 
 def counts(tx: Reading) -> dict[tuple[str, str], int]:
@@ -220,14 +270,23 @@ def _letters(tx: Reading) -> Select[Any]:
         )
         .where(
             deliveries.c.clinic_id == tx.clinic_id,
-            text("deliveries.state IN ('dead', 'expired')"),
+            text(LOST_DELIVERY_SQL),
         )
     )
 
 
-def _change(tx: Tx, delivery_id: int, values: dict[str, Any]) -> None:
-    tx.conn.execute(
+def _change(tx: Tx, claimed: Sequence[Delivery], values: dict[str, Any]) -> int:
+    """Change rows of one claim that are still leased to it; return how many."""
+    if not claimed:
+        return 0
+    changed = tx.conn.execute(
         update(deliveries)
-        .where(deliveries.c.clinic_id == tx.clinic_id, deliveries.c.id == delivery_id)
+        .where(
+            deliveries.c.clinic_id == tx.clinic_id,
+            deliveries.c.id.in_([one.id for one in claimed]),
+            _IS_OPEN,
+            deliveries.c.next_at == claimed[0].leased_until,
+        )
         .values(**values)
     )
+    return int(changed.rowcount)

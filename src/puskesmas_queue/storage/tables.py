@@ -298,6 +298,7 @@ events = Table(
 Index("ix_events_ticket", events.c.clinic_id, events.c.ticket_id)
 
 OPEN_DELIVERY_SQL = "deliveries.state = 'open'"
+LOST_DELIVERY_SQL = "deliveries.state IN ('dead', 'expired')"
 deliveries = Table(
     "deliveries",
     metadata,
@@ -322,6 +323,16 @@ Index(
     deliveries.c.clinic_id,
     deliveries.c.plugin,
     deliveries.c.order_key,
+    deliveries.c.id,
+    sqlite_where=text("state = 'open'"),
+    postgresql_where=text("state = 'open'"),
+)
+# In the order in which rows are told: of however many that wait, only the first are looked at.
+Index(
+    "ix_deliveries_due",
+    deliveries.c.clinic_id,
+    deliveries.c.plugin,
+    deliveries.c.expires_at,
     deliveries.c.id,
     sqlite_where=text("state = 'open'"),
     postgresql_where=text("state = 'open'"),
