@@ -5,6 +5,7 @@ Measured at the use cases, below HTTP, on SQLite, in one process. Patients come 
 second; each takes a number, and one is called and served. Each plugin has a clinic of its own,
 which takes turns with one as old that has none, in another order each time. A plugin that hangs
 does so for its whole turn. What an overrun costs before it is switched off is in the worst time.
+Last come plugins whose receiver is down, with a day's and more of facts that wait for it.
 """
 
 import random
@@ -18,15 +19,19 @@ from typing import Any
 
 import harness
 import load
+from sqlalchemy import func, insert, select, text
 
 from puskesmas_queue.cli.serve import SWITCH_S
 from puskesmas_queue.clinic import Clinic, open_clinic
 from puskesmas_queue.domain.access import Actor, Role
+from puskesmas_queue.domain.events import lifetime, order_key
 from puskesmas_queue.domain.tickets import Lane, PaymentType, TicketRequest
 from puskesmas_queue.hookspecs import hookimpl
 from puskesmas_queue.services.calling import call_next, complete, serve
 from puskesmas_queue.services.counters import open_counter
-from puskesmas_queue.services.tickets import issue_ticket
+from puskesmas_queue.services.tickets import cancel_ticket, issue_ticket
+from puskesmas_queue.storage import tables
+from puskesmas_queue.storage.transaction import Tx
 from puskesmas_queue.workers.outbox import Outbox
 
 HOOKS = {
@@ -34,12 +39,16 @@ HOOKS = {
     "veto": ("check_ticket_request",),
     "fact": ("ticket_issued", "ticket_called", "ticket_serving", "ticket_completed"),
 }
+GUEST = "guest"
 MOST = 1.5
 KIOSK = Actor("device", name="kiosk", device="k" * 22)
 STAFF = Actor("user", id=None, name="bench", role=Role.PETUGAS_LOKET)
 REQUEST = TicketRequest("umum", Lane.GENERAL, PaymentType.BPJS)
 WARM_UP = 10
 BETWEEN_S = 0.05
+BACKLOGS = 1_500, 5_000
+"""Facts that wait: a day of a clinic with 300 patients, and three of them."""
+PER_TICKET = 3
 MINIMUM_S = 60.0
 """A plugin that goes wrong sleeps for so long, if its turn is not over before."""
 
@@ -158,6 +167,11 @@ def main() -> int:
                 if (sort, name) != ("fact", "nonsense"):
                     # Nobody looks at what is answered to a fact.
                     cases.append(open_case(folder, f"{name}, {sort}", plugin(act, hooks)))
+        down = plugin(ways(turn)["raising"], HOOKS["fact"])
+        for waiting in BACKLOGS:
+            case = open_case(folder, f"receiver down, {waiting:,} open", down)
+            leave_behind(case.ours, waiting)
+            cases.append(case)
         dice = random.Random(7)
         try:
             for case in cases:
@@ -184,13 +198,38 @@ def open_case(folder: Path, name: str, guest: object) -> Case:
     """Make two clinics, one with a plugin."""
     own = folder / name.replace(", ", "-").replace(" ", "-")
     halls = []
-    for half, plugins in (("ours", [("guest", guest)]), ("bare", [])):
+    for half, plugins in (("ours", [(GUEST, guest)]), ("bare", [])):
         (own / half).mkdir(parents=True)
         config = harness.make_bench_clinic(own / half, "sqlite:///data/puskesmas.db")
         clinic = open_clinic(config, plugins=plugins)
         open_counter(clinic, 1, "session-1", STAFF)
         halls.append(Hall(clinic))
     return Case(name, *halls)
+
+
+def leave_behind(hall: Hall, waiting: int) -> None:
+    """Let so many facts wait, three of each ticket; all tell of one that was real."""
+    clinic = hall.clinic
+    ticket = issue_ticket(clinic, REQUEST, KIOSK)
+    cancel_ticket(clinic, ticket.id, "bench", STAFF)
+    hall.asked += 1
+    kind, now = "ticket_issued", clinic.clock.now()
+    event = {"kind": kind, "occurred_at": now, "zone": "main", "ticket_id": ticket.id, "data": {}}
+    delivery = {"plugin": GUEST, "state": "open", "created_at": now, "next_at": now}
+    delivery["expires_at"] = now + lifetime(kind)
+
+    def run(tx: Tx) -> None:
+        first = 1 + tx.conn.execute(select(func.max(tables.events.c.id))).scalar_one()
+        ids = [{"clinic_id": clinic.id, "id": first + place} for place in range(waiting)]
+        tx.conn.execute(insert(tables.events), [{**one, **event} for one in ids])
+        keys = [order_key(kind, 1_000_000 + place // PER_TICKET) for place in range(waiting)]
+        told = [
+            {**one, **delivery, "event_id": one["id"], "order_key": key}
+            for one, key in zip(ids, keys, strict=True)
+        ]
+        tx.conn.execute(insert(tables.deliveries), told)
+
+    clinic.db.write(run)
 
 
 def rows(cases: list[Case]) -> list[harness.Row]:
@@ -225,8 +264,6 @@ def rows(cases: list[Case]) -> list[harness.Row]:
 
 def issued(clinic: Clinic) -> int:
     """Count different numbers that were given."""
-    from sqlalchemy import text
-
     count = "SELECT count(DISTINCT number) FROM tickets"
     return int(clinic.db.read(lambda tx: tx.conn.execute(text(count)).scalar_one()))
 
