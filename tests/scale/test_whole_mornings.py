@@ -34,6 +34,8 @@ FIRST_HOUR, LAST_HOUR = 6, 14
 LOOK_EVERY_S = 600.0
 LATE = {"files": 6, "sockets": 1, "threads": 4}
 """Readers of the database and threads are first made when so many are busy at once."""
+ROOM = {"nodes": 80}
+"""A TV with full lanes has more rows than with empty ones: two lanes of four, with marks."""
 EIGHT_HOURS = replace(
     Customs(),
     arrivals=((clock(6), 0.0), (clock(13, 50), 1.0)),
@@ -47,14 +49,19 @@ EIGHT_HOURS = replace(
 @dataclass(frozen=True)
 class Size:
     """
-    How much is played; `grows` is the most that memory may grow, a share.
+    How much is played, and by which share memory may grow.
+
+    `grows` is the server's share, `page_grows` a page's: what Chromium compiles on the way is much
+    for a page that is a minute old.
 
     The three counters keep up with so many patients: a line that grew would need more memory.
     """
 
+    warm_up: int
     patients: int
     speed: float | None
     grows: float
+    page_grows: float
     kills: int
     patients_killed: int
 
@@ -62,8 +69,24 @@ class Size:
 @pytest.fixture
 def size(is_soak: bool) -> Size:
     if is_soak:
-        return Size(patients=360, speed=60.0, grows=0.05, kills=100, patients_killed=120)
-    return Size(patients=60, speed=None, grows=0.05, kills=2, patients_killed=20)
+        return Size(
+            warm_up=100,
+            patients=360,
+            speed=60.0,
+            grows=0.05,
+            page_grows=0.05,
+            kills=100,
+            patients_killed=120,
+        )
+    return Size(
+        warm_up=40,
+        patients=60,
+        speed=None,
+        grows=0.05,
+        page_grows=0.25,
+        kills=2,
+        patients_killed=20,
+    )
 
 
 @pytest.fixture
@@ -110,7 +133,11 @@ class WatchedHall(HttpHall):
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.timeout(1500)
 def test_eight_hours_leave_nothing_behind(pages, tmp_path: Path, size: Size, report_figures):
-    """Memory and files of the server, heap and nodes of the TV: the last hour is as the second."""
+    """
+    Memory and files of the server, heap and nodes of the TV: the last hour is as the second.
+
+    A day before has warmed up what is compiled and kept when it is first needed.
+    """
     with running(
         "demo", "--port", 0, "--json", "--dir", tmp_path / "demo", "--counters", 3, folder=tmp_path
     ) as server:
@@ -144,10 +171,12 @@ def test_eight_hours_leave_nothing_behind(pages, tmp_path: Path, size: Size, rep
         before, after = (middle(looks.server[hour], what) for hour in (second, last))
         most = before * (1 + size.grows) if what == "memory_kb" else before + LATE[what]
         assert after <= most, (what, before, after)
-    for readings in (looks.display, looks.kiosk):
-        for what in ("heap_bytes", "nodes", "listeners", "documents"):
-            before, after = (middle(readings[hour], what) for hour in (second, last))
-            assert after <= before * (1 + size.grows) + 1, (what, before, after)
+    for what in ("heap_bytes", "nodes", "listeners", "documents"):
+        before, after = (middle(looks.display[hour], what) for hour in (second, last))
+        assert after <= before * (1 + size.page_grows) + ROOM.get(what, 1), (what, before, after)
+    for what in ("nodes", "listeners", "documents"):
+        before, after = (middle(looks.kiosk[hour], what) for hour in (second, last))
+        assert after <= before * (1 + size.page_grows) + 1, (what, before, after)
 
 
 def middle(readings, what: str) -> float:
@@ -156,29 +185,32 @@ def middle(readings, what: str) -> float:
 
 def play_eight_hours(url: str, size: Size, look, page) -> tuple[str, list[str]]:
     """Play in a thread of its own: the browser may be asked from this one only."""
-    demo = look_at(url)
-    day = demo.now.date() + timedelta(days=1)
-    pace = None if size.speed is None else Pace(size.speed)
-    hall = WatchedHall(url, day, demo, pace)
     asked: queue.Queue[float | None] = queue.Queue()
     seen = threading.Semaphore(0)
-    hall.watch(asked, seen)
-    plan = plan_morning(5, size.patients, hall.counters, demo.units, EIGHT_HOURS)
+    days: list[str] = []
     problems: list[str] = []
 
     def play() -> None:
         try:
+            problems.extend(play_day(url, Wishes(patients=size.warm_up, seed=4)).problems)
+            demo = look_at(url)
+            day = demo.now.date() + timedelta(days=1)
+            days.append(day.isoformat())
+            pace = None if size.speed is None else Pace(size.speed)
+            hall = WatchedHall(url, day, demo, pace)
+            hall.watch(asked, seen)
+            plan = plan_morning(5, size.patients, hall.counters, demo.units, EIGHT_HOURS)
             hall.jump_to(datetime.combine(day, time_of_day(5, 58), demo.now.tzinfo))
             problems.extend(Play(plan, hall).run().problems)
             hall.go_home()
             after = datetime.combine(day + timedelta(days=1), time_of_day(0, 1), demo.now.tzinfo)
             hall.jump_to(after)
             time.sleep(4)
+            hall.hang_up()
             problems.extend(hall.meter.problems)
         except BaseException as error:
             problems.append(repr(error))
         finally:
-            hall.hang_up()
             asked.put(None)
 
     thread = threading.Thread(target=play)
@@ -194,7 +226,7 @@ def play_eight_hours(url: str, size: Size, look, page) -> tuple[str, list[str]]:
         look(at_s)
         seen.release()
     thread.join()
-    return day.isoformat(), problems
+    return "".join(days), problems
 
 
 @pytest.mark.timeout(1500)

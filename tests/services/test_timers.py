@@ -1,7 +1,11 @@
-"""The timers follow the clinic's clock."""
+"""The timers follow the clinic's clock, and sweep up after the pages."""
 
+import gc
 import time
+import weakref
 from datetime import timedelta
+
+import pytest
 
 from puskesmas_queue.domain.devices import DeviceKind
 from puskesmas_queue.domain.tickets import TicketState
@@ -60,3 +64,44 @@ class NoLeader:
         return False
 
     def resign(self) -> None: ...
+
+
+class Cycle:
+    """Garbage that only a collection finds."""
+
+    def __init__(self) -> None:
+        self.myself = self
+
+
+@pytest.fixture
+def no_collections():
+    """Python collects nothing by itself."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_what_a_page_leaves_behind_is_swept(sqlite_clinic, clock, no_collections):
+    """Young garbage every ten minutes; what an old collection took for alive, in the night."""
+    timers = Timers(sqlite_clinic)
+    timers.start()
+    try:
+        old = Cycle()
+        gc.collect()
+        old_one, young_one = weakref.ref(old), weakref.ref(Cycle())
+        del old
+        clock.advance(timedelta(minutes=11))
+        wait_until(lambda: young_one() is None)
+        assert old_one() is not None
+        clock.advance(timedelta(days=1))
+        wait_until(lambda: old_one() is None)
+    finally:
+        timers.stop()
+
+
+def wait_until(is_so):
+    ends = time.monotonic() + 8
+    while not is_so():
+        assert time.monotonic() < ends
+        time.sleep(0.05)

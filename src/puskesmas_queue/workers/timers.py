@@ -15,12 +15,31 @@ from datetime import UTC, datetime, timedelta
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.errors import QueueError
 from puskesmas_queue.services import answers, day, devices, facts, sessions, speech, tokens
-from puskesmas_queue.services.line import all_zones
+from puskesmas_queue.services.line import all_zones, today
 from puskesmas_queue.storage.leader import Leader
+from puskesmas_queue.workers.garbage import Sweeper
 
 TICK_S = 1.0
 SIGHTINGS_S = 60.0
+SWEEP_S = 600.0
 log = logging.getLogger(__name__)
+
+
+class _Turn:
+    """Says when so many seconds have passed on the clinic's clock, or on this machine's."""
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+        self._due_s = 0.0
+        self._due = datetime.min.replace(tzinfo=UTC)
+
+    def has_come(self, now: datetime) -> bool:
+        """Say whether it is due, and begin to wait for the next one if so."""
+        ran_s = time.monotonic()
+        if ran_s < self._due_s and now < self._due:
+            return False
+        self._due_s, self._due = ran_s + self._every_s, now + timedelta(seconds=self._every_s)
+        return True
 
 
 class Timers:
@@ -42,7 +61,8 @@ class Timers:
             (3600.0, lambda: answers.forget_answers(clinic)),
             (3600.0, lambda: facts.forget_delivered(clinic)),
         )
-        self._due = [(0.0, datetime.min.replace(tzinfo=UTC))] * len(self._steps)
+        self._turns = [_Turn(every_s) for every_s, _ in self._steps]
+        self._sweeper, self._sweep_turn = Sweeper(), _Turn(SWEEP_S)
         self._sightings_due = time.monotonic() + SIGHTINGS_S
 
     def start(self) -> None:
@@ -61,6 +81,7 @@ class Timers:
             try:
                 self._clinic.look()
                 self._write_sightings()
+                self._sweep()
                 if self._leader.is_leading():
                     self._take_steps()
                 was_failing = False
@@ -75,12 +96,14 @@ class Timers:
             self._stop.wait(TICK_S)
 
     def _take_steps(self) -> None:
-        for index, (every_s, step) in enumerate(self._steps):
-            ran_s, now = time.monotonic(), self._clinic.clock.now()
-            due_s, due = self._due[index]
-            if ran_s >= due_s or now >= due:
-                self._due[index] = (ran_s + every_s, now + timedelta(seconds=every_s))
+        for turn, (_, step) in zip(self._turns, self._steps, strict=True):
+            if turn.has_come(self._clinic.clock.now()):
                 step()
+
+    def _sweep(self) -> None:
+        # Not the leader's alone: each process has garbage of its own.
+        if self._sweep_turn.has_come(self._clinic.clock.now()):
+            self._sweeper.sweep(today(self._clinic))
 
     def _write_sightings(self) -> None:
         # Not the leader's alone: each process knows whom it saw.
