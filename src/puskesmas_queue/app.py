@@ -22,6 +22,7 @@ from puskesmas_queue.live.listen import Listener
 from puskesmas_queue.live.stream import LiveStream
 from puskesmas_queue.live.topics import LiveTopics
 from puskesmas_queue.rest import api
+from puskesmas_queue.services.readiness import Readiness
 from puskesmas_queue.settings import load_config
 from puskesmas_queue.web.assets import VersionedFiles
 from puskesmas_queue.web.compression import Compression
@@ -141,6 +142,7 @@ def make_app(
     app.state.hub = hub
     app.state.api = interface
     app.state.limits = limits
+    app.state.readiness = Readiness(clinic)
     app.state.is_demo = demo_state is not None
     app.state.demo = demo_state
     refuse_undeclared(app)

@@ -1,11 +1,29 @@
 """`doctor`: what is wrong, in words."""
 
+import importlib
 import json
+import sqlite3
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
+import pytest
+
+from puskesmas_queue.cli import serve
 from puskesmas_queue.clinic import open_clinic
+from puskesmas_queue.domain.access import SYSTEM
+from puskesmas_queue.domain.devices import DeviceKind
 from puskesmas_queue.plugin_host.dispatch import Fault
+from puskesmas_queue.services import devices, doctoring
+from puskesmas_queue.services.doctoring import database_state
 from puskesmas_queue.settings import load_config
-from puskesmas_queue.storage import faults
+from puskesmas_queue.storage import faults, tables
+from puskesmas_queue.storage.checkup import DatabaseState
+from support.desk import execute, take
+from support.machines import pair_machine
+
+doctor = importlib.import_module("puskesmas_queue.cli.doctor")
+"""The module; the package's attribute of this name is the command."""
 
 
 def findings(answer):
@@ -72,3 +90,121 @@ def test_passwords_are_not_shown(run, config, monkeypatch):
 
     assert answer.exit_code == 1
     assert "secret" not in answer.output
+
+
+@pytest.mark.parametrize(
+    ("free", "total", "state"),
+    [
+        (50_000_000_000, 100_000_000_000, "ok"),
+        (4_000_000_000, 100_000_000_000, "note"),
+        (900_000_000, 2_000_000_000, "note"),
+        (90_000_000, 2_000_000_000, "wrong"),
+    ],
+)
+def test_disk_space(config, monkeypatch, free, total, state):
+    monkeypatch.setattr(
+        doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=free, total=total)
+    )
+
+    assert doctor.space(load_config(config, {})).state == state
+
+
+@pytest.mark.parametrize(("limit", "state"), [(65_536, "ok"), (1_024, "note"), (None, None)])
+def test_open_files(monkeypatch, limit, state):
+    monkeypatch.setattr(serve, "raise_open_files", lambda: limit)
+
+    found = doctor.open_files()
+
+    assert (None if found is None else found.state) == state
+
+
+def test_damaged_database_is_found(run, config, clinic_folder):
+    """A page of a table that nobody reads today: all works until somebody does."""
+    connection = sqlite3.connect(clinic_folder / "data/puskesmas.db")
+    page = connection.execute(
+        "SELECT rootpage FROM sqlite_master WHERE type = 'table' AND name = 'refresh_tokens'"
+    ).fetchone()[0]
+    size = connection.execute("PRAGMA page_size").fetchone()[0]
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    with (clinic_folder / "data/puskesmas.db").open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * 100)
+
+    state, text = findings(run("doctor", "--config", config, "--json"))["database file"]
+
+    assert state == "wrong"
+    assert text.startswith("damaged: ")
+
+
+def test_size_and_state_of_the_database(clinic):
+    state = database_state(clinic)
+
+    assert state.size > 10_000
+    assert state.faults == ()
+    assert not state.is_read_only
+    if clinic.db.dialect == "sqlite":
+        assert state.wal is not None
+        assert state.ahead_s is None
+    else:
+        assert state.ahead_s is not None
+        assert abs(state.ahead_s) < 60
+
+
+def test_clock_of_the_database_that_goes_wrong_is_told(sqlite_clinic, monkeypatch):
+    state = DatabaseState(10, None, (), 7.5, is_read_only=False)
+    monkeypatch.setattr(doctoring, "database_state", lambda _: state)
+
+    assert [(one.name, one.state) for one in doctor.rows(sqlite_clinic)] == [
+        ("database file", "ok"),
+        ("database clock", "note"),
+    ]
+    monkeypatch.setattr(doctoring, "database_state", lambda _: replace(state, is_read_only=True))
+    assert next(doctor.rows(sqlite_clinic)).state == "wrong"
+    monkeypatch.setattr(doctoring, "database_state", lambda _: replace(state, faults=("bad",)))
+    assert next(doctor.rows(sqlite_clinic)).state == "wrong"
+    monkeypatch.setattr(doctoring, "database_state", lambda _: replace(state, wal=10**9))
+    assert next(doctor.rows(sqlite_clinic)).state == "note"
+
+
+def test_machines_that_are_silent_while_the_clinic_is_open(sqlite_clinic, clock):
+    """By night nobody has to be there; a revoked machine never."""
+    pair_machine(sqlite_clinic, DeviceKind.DISPLAY)
+    gone = pair_machine(sqlite_clinic, DeviceKind.KIOSK).device
+    assert [one.name for one in doctor.machines(sqlite_clinic)] == ["devices"]
+    clock.advance(timedelta(minutes=16))
+
+    assert [one.name for one in doctor.machines(sqlite_clinic)] == [
+        "display display",
+        "kiosk kiosk",
+    ]
+    devices.revoke_device(sqlite_clinic, gone.id, SYSTEM)
+    assert [one.name for one in doctor.machines(sqlite_clinic)] == ["display display"]
+    clock.advance(timedelta(hours=10))
+    assert [(one.name, one.state) for one in doctor.machines(sqlite_clinic)] == [("devices", "ok")]
+
+
+def test_what_plugins_were_not_told(clinic, clock):
+    clinic.db.audience = lambda kind: ("loud",)
+    take(clinic, "AA")
+
+    assert [(one.name, one.state) for one in doctor.deliveries(clinic)] == [
+        ("deliveries loud", "ok")
+    ]
+    clock.advance(timedelta(minutes=11))
+    late = next(doctor.deliveries(clinic))
+    assert (late.state, "the oldest waits for 11 minutes" in late.text) == ("note", True)
+    execute(clinic, tables.deliveries.update().values(state="dead"))
+    dead = next(doctor.deliveries(clinic))
+    assert (dead.state, dead.text) == ("note", "0 to be told, 2 dead, 0 expired")
+
+
+def test_time_zone_data_that_is_broken(sqlite_clinic):
+    sqlite_clinic.timezone = SimpleNamespace(
+        key="Asia/Jakarta", utcoffset=lambda _: timedelta(hours=8)
+    )
+    sqlite_clinic.clock = SimpleNamespace(
+        now=lambda: SimpleNamespace(astimezone=lambda _: datetime(2026, 2, 26, tzinfo=UTC))
+    )
+
+    assert next(doctor.clock(sqlite_clinic)).state == "wrong"

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
@@ -25,6 +25,20 @@ MARKS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 
 LOW_SPACE_MB = 1024
 NO_SPACE_MB = 100
+LOW_SPACE = 0.05
+"""Part of a disk that should be free."""
+FEW_OPEN_FILES = 4096
+"""Each live screen and phone is one."""
+LARGE_WAL_MB = 256
+MOST_CLOCKS_APART_S = 2.0
+OFFSETS = {
+    "Asia/Jakarta": timedelta(hours=7),
+    "Asia/Makassar": timedelta(hours=8),
+    "Asia/Jayapura": timedelta(hours=9),
+}
+"""Of Indonesia's zones to UTC: broken time zone data would tell wrong times everywhere."""
+LATE_S = 600
+"""A fact that a plugin was not told for so long is late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +74,14 @@ def examine() -> Iterator[Finding]:
         yield Finding("configuration", "wrong", str(error))
         return
     yield Finding("configuration", "ok", str(config.path))
-    looks = (space(config), network(config), certificate(config), phones(config), server(config))
+    looks = (
+        space(config),
+        open_files(),
+        network(config),
+        certificate(config),
+        phones(config),
+        server(config),
+    )
     yield from (finding for finding in looks if finding)
     yield from installed(config)
     try:
@@ -86,11 +107,28 @@ def space(config: Config) -> Finding:
     """See whether the disk has room."""
     folder = config.folder if config.database.file is None else config.database.file.parent
     try:
-        free_mb = shutil.disk_usage(folder).free // 2**20
+        disk = shutil.disk_usage(folder)
     except OSError as error:
         return Finding("disk", "wrong", f"{folder}: {error.strerror}")
-    state: State = "ok" if free_mb > LOW_SPACE_MB else "note" if free_mb > NO_SPACE_MB else "wrong"
-    return Finding("disk", state, f"{free_mb} MB free in {folder}")
+    free_mb, part = disk.free // 2**20, disk.free / disk.total
+    state: State = "wrong" if free_mb < NO_SPACE_MB else "ok"
+    if state == "ok" and (free_mb < LOW_SPACE_MB or part < LOW_SPACE):
+        state = "note"
+    return Finding("disk", state, f"{free_mb} MB free in {folder}, {part:.0%}")
+
+
+def open_files() -> Finding | None:
+    """Say how many screens and phones can be live; nothing to say where there is no limit."""
+    from puskesmas_queue.cli.serve import raise_open_files
+    from puskesmas_queue.web.connections import Bounds
+
+    limit = raise_open_files()
+    if limit is None:
+        return None
+    text = f"{limit}: up to {Bounds.below(limit).total} connections"
+    if limit < FEW_OPEN_FILES:
+        return Finding("open files", "note", f"{text}; raise it (LimitNOFILE, ulimit -n)")
+    return Finding("open files", "ok", text)
 
 
 def network(config: Config) -> Finding:
@@ -187,13 +225,46 @@ def clinic(config: Config) -> Iterator[Finding]:
     with redirect_stdout(sys.stderr):
         opened = open_clinic(config)
     try:
-        for look in (furniture, accounts, clock, providers, health, plugins):
+        for look in (
+            rows,
+            furniture,
+            accounts,
+            clock,
+            machines,
+            providers,
+            deliveries,
+            health,
+            plugins,
+        ):
             try:
                 yield from look(opened)
             except QueueError as error:
                 yield Finding(look.__name__, "wrong", str(error))
     finally:
         opened.close()
+
+
+def rows(opened: "Clinic") -> Iterator[Finding]:
+    """Look the database itself over."""
+    from puskesmas_queue.services.doctoring import database_state
+
+    state = database_state(opened)
+    text = f"{state.size / 2**20:.1f} MB"
+    if state.wal is not None:
+        text += f", {state.wal / 2**20:.1f} MB of it not moved in yet"
+    if state.faults:
+        yield Finding("database file", "wrong", f"damaged: {'; '.join(state.faults)}")
+    elif state.is_read_only:
+        yield Finding("database file", "wrong", f"{text}; it takes no change")
+    elif state.wal is not None and state.wal > LARGE_WAL_MB * 2**20:
+        hint = "a program keeps an old state of it open"
+        yield Finding("database file", "note", f"{text}: {hint}")
+    else:
+        yield Finding("database file", "ok", text)
+    if state.ahead_s is not None and abs(state.ahead_s) > MOST_CLOCKS_APART_S:
+        yield Finding(
+            "database clock", "note", f"{state.ahead_s:+.1f} s from this machine's: set both by NTP"
+        )
 
 
 def furniture(opened: "Clinic") -> Iterator[Finding]:
@@ -223,12 +294,41 @@ def clock(opened: "Clinic") -> Iterator[Finding]:
     """Compare the clock with the newest stored event."""
     shown = opened.clock.now().astimezone(opened.timezone).strftime("%Y-%m-%d %H:%M:%S")
     text = f"{shown} {opened.zone_label}"
+    if opened.timezone.utcoffset(datetime(2026, 1, 1)) != OFFSETS[opened.timezone.key]:  # noqa: DTZ001
+        yield Finding("time zones", "wrong", f"{opened.timezone.key} is not what it should be")
     fault = opened.guard.fault()
     if fault is None:
         yield Finding("clock", "ok", text)
     else:
         hint = "no ticket is issued until staff confirm the time at a counter"
         yield Finding("clock", "wrong", f"{text} is {fault}: {hint}")
+
+
+def machines(opened: "Clinic") -> Iterator[Finding]:
+    """Name machines that were not heard of while the clinic was open."""
+    from puskesmas_queue.services.doctoring import devices_in_use, silent_devices
+
+    paired = devices_in_use(opened)
+    silent = silent_devices(opened, paired)
+    if paired and not silent:
+        yield Finding("devices", "ok", f"{len(paired)} paired")
+    for device in silent:
+        seen = device.seen_at
+        when = "never" if seen is None else f"{seen.astimezone(opened.timezone):%Y-%m-%d %H:%M}"
+        yield Finding(f"{device.kind} {device.name}", "note", f"last seen {when}")
+
+
+def deliveries(opened: "Clinic") -> Iterator[Finding]:
+    """Say what plugins were not told, and whether they are behind."""
+    from puskesmas_queue.services.doctoring import outbox_state
+
+    for state in outbox_state(opened):
+        text = f"{state.open} to be told, {state.dead} dead, {state.expired} expired"
+        is_late = state.waits_s is not None and state.waits_s > LATE_S
+        if is_late and state.waits_s is not None:
+            text += f"; the oldest waits for {state.waits_s / 60:.0f} minutes"
+        bad = is_late or state.dead
+        yield Finding(f"deliveries {state.plugin}", "note" if bad else "ok", text)
 
 
 def providers(opened: "Clinic") -> Iterator[Finding]:

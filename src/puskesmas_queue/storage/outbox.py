@@ -240,6 +240,16 @@ def counts(tx: Reading) -> dict[tuple[str, str], int]:
     return {(row.plugin, row.state): row.times for row in rows}
 
 
+def oldest_open(tx: Reading) -> dict[str, datetime]:
+    """Return when the oldest open row of each plugin was written."""
+    rows = tx.conn.execute(
+        select(deliveries.c.plugin, func.min(deliveries.c.created_at).label("oldest"))
+        .where(deliveries.c.clinic_id == tx.clinic_id, text(OPEN_DELIVERY_SQL))
+        .group_by(deliveries.c.plugin)
+    )
+    return {row.plugin: row.oldest for row in rows}
+
+
 def forget(tx: Tx, before: datetime) -> None:
     """Forget delivered rows that were settled before that moment; dead letters stay."""
     tx.conn.execute(

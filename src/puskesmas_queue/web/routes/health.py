@@ -3,9 +3,7 @@
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from puskesmas_queue.domain.access import Permission
-from puskesmas_queue.domain.errors import QueueError
-from puskesmas_queue.services.estimates import forecast
-from puskesmas_queue.services.line import all_units
+from puskesmas_queue.web.connections import SCOPE_STATE
 from puskesmas_queue.web.page import Page
 from puskesmas_queue.web.routing import route
 
@@ -24,23 +22,11 @@ def healthz(page: Page) -> Response:
 
 
 def readyz(page: Page) -> Response:
-    """Say whether a number could be given: database, units and a clock that can be trusted."""
-    why = None
-    try:
-        units = all_units(page.clinic)
-        if not any(unit.is_active for unit in units):
-            why = "no active unit"
-        else:
-            forecast(page.clinic, units[0].zone)
-            fault = page.clinic.guard.fault()
-            why = f"clock {fault}" if fault is not None else None
-    except QueueError:
-        why = "database"
-    status = 200 if why is None else 503
-    # A screen's start page is a file of its own device: a foreign origin that must see this.
-    return JSONResponse(
-        {"ready": why is None, "why": why}, status, {"access-control-allow-origin": "*"}
-    )
+    """Say whether a number could be given: database, units, a clock that can be trusted."""
+    connections = page.request.scope.get("state", {}).get(SCOPE_STATE)
+    is_stopping = connections is not None and connections.is_stopping
+    why = "stopping" if is_stopping else page.request.app.state.readiness.why_not()
+    return JSONResponse({"ready": why is None, "why": why}, 200 if why is None else 503)
 
 
 def theme(page: Page) -> Response:
