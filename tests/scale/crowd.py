@@ -18,6 +18,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 from puskesmas_queue.cli.context import command_actor
@@ -275,13 +276,15 @@ class Crowd:
             len(self.given) >= self.tickets or bool(self.faults) or time.monotonic() > self._until
         )
 
-    def _start(
-        self, work: Callable[[Browser], None], machine: Mapping[str, str] | None = None
-    ) -> None:
+    def _client(self, machine: Mapping[str, str] | None) -> Any:
+        """Make what one of them talks through; others may talk in another way."""
+        return Browser(self.port, machine)
+
+    def _start(self, work: Callable[[Any], None], machine: Mapping[str, str] | None = None) -> None:
         def run() -> None:
-            with closing(Browser(self.port, machine)) as browser:
+            with closing(self._client(machine)) as client:
                 try:
-                    work(browser)
+                    work(client)
                 except BaseException as error:
                     self.faults.append(error)
 

@@ -17,8 +17,9 @@ from puskesmas_queue.settings import Config
 from puskesmas_queue.storage.tables import events, idempotency_keys, tickets
 from puskesmas_queue.storage.transaction import Reading
 from scale.crowd import Crowd, Fleet, make_open_clinic, paired_kiosks
+from scale.programs import Programs
 
-pytestmark = pytest.mark.soak
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800)]
 
 KIOSKS = 32
 COUNTERS = 5
@@ -40,7 +41,14 @@ class Hall:
 
 @pytest.fixture
 def size(is_soak: bool) -> Size:
-    return Size(2000, 5, 600) if is_soak else Size(400, 2, 60)
+    return Size(5000, 20, 1500) if is_soak else Size(400, 2, 60)
+
+
+@pytest.fixture(params=[Crowd, Programs], ids=["pages", "rest"])
+def people(request: pytest.FixtureRequest) -> type[Crowd]:
+    """By the pages that people use, or by REST with a key on every request."""
+    kind: type[Crowd] = request.param
+    return kind
 
 
 @pytest.fixture(
@@ -64,9 +72,9 @@ def hall(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hall]:
         fleet.stop()
 
 
-def test_numbers_hold_while_counters_call(hall: Hall, size: Size):
+def test_numbers_hold_while_counters_call(hall: Hall, size: Size, people: type[Crowd]):
     """No number twice, no gap, no ticket at two counters, nothing acknowledged is missing."""
-    crowd = Crowd(hall.fleet.port, size.tickets, size.limit_s)
+    crowd = people(hall.fleet.port, size.tickets, size.limit_s)
     crowd.come(paired_kiosks(hall.config, KIOSKS), hall.passwords)
     crowd.go_home()
     hall.fleet.stop()
@@ -74,9 +82,9 @@ def test_numbers_hold_while_counters_call(hall: Hall, size: Size):
     check(hall.config, crowd)
 
 
-def test_numbers_hold_while_the_server_is_killed(hall: Hall, size: Size):
+def test_numbers_hold_while_the_server_is_killed(hall: Hall, size: Size, people: type[Crowd]):
     """The same with SIGKILL and a restart in between; clients retry with the same keys."""
-    crowd = Crowd(hall.fleet.port, size.tickets, size.limit_s)
+    crowd = people(hall.fleet.port, size.tickets, size.limit_s)
     crowd.come(paired_kiosks(hall.config, KIOSKS), hall.passwords)
     for kill in range(1, size.kills + 1):
         crowd.wait_for(size.tickets * kill // (size.kills + 1))
