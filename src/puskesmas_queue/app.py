@@ -34,6 +34,7 @@ from puskesmas_queue.web.public_port import PhoneRoutes
 from puskesmas_queue.web.rendering import STATIC, Rendering
 from puskesmas_queue.web.routes import (
     account,
+    api_docs,
     day,
     demo,
     devices,
@@ -53,7 +54,20 @@ from puskesmas_queue.workers.outbox import Outbox
 from puskesmas_queue.workers.plugins import PluginLives
 from puskesmas_queue.workers.timers import Timers
 
-SCREENS = (home, health, kiosk, ticket, display, loket, day, account, plugins, devices, pairing)
+SCREENS = (
+    home,
+    health,
+    kiosk,
+    ticket,
+    display,
+    loket,
+    day,
+    account,
+    plugins,
+    devices,
+    pairing,
+    api_docs,
+)
 
 
 def build_app(config_path: Path) -> Starlette:

@@ -40,6 +40,7 @@ TABLE = {
     ("/reset/{token}", POST): P.PUBLIC,
     ("/pair", READ): P.PUBLIC,
     ("/pair", POST): P.PUBLIC,
+    ("/api/docs", READ): P.PUBLIC,
     # The hall.
     ("/kiosk", READ): P.KIOSK,
     ("/kiosk/new", READ): P.KIOSK,

@@ -160,6 +160,8 @@ def _refusal(status: int, kinds: Sequence[str]) -> dict[str, Any]:
         "description": f"{WORDS[status]}{known}",
         "content": {MEDIA_TYPE: {"schema": _reference(Problem)}},
     }
+    if kinds:
+        answer["x-problems"] = list(kinds)
     if status in (429, 503):
         # Seconds; a refused login waits longer each time.
         answer["headers"] = {"Retry-After": {"schema": {"type": "integer", "minimum": 1}}}
