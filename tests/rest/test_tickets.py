@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import event
+from starlette.testclient import TestClient
 
 from puskesmas_queue.domain.access import SYSTEM, Role
 from puskesmas_queue.domain.devices import DeviceKind
@@ -99,6 +100,22 @@ def test_a_kiosk_is_bound_by_its_hours_and_staff_is_not(app, caller, staff, cloc
     assert closed.json()["type"] == "/api/docs#problem-kiosk-closed"
     assert closed.json()["opens_at"] == "2026-02-27T06:00:00+07:00"
     assert staff.post("/tickets", UMUM).status_code == 201
+
+
+def test_a_kiosk_has_no_more_numbers_than_on_its_page(small, caller):
+    """Thirty in two minutes from another machine; the same key again counts for nothing."""
+    kiosk = caller(small, DeviceKind.KIOSK)
+    kiosk.client = TestClient(small, base_url="https://127.0.0.1", client=("192.168.1.9", 1))
+
+    statuses = [
+        kiosk.post("/tickets", UMUM, idempotency_key=f"number-{n // 2:04}").status_code
+        for n in range(64)
+    ]
+
+    assert statuses == [201] * 60 + [429] * 4
+    refused = kiosk.post("/tickets", UMUM)
+    assert refused.json()["type"] == "/api/docs#problem-too-often"
+    assert int(refused.headers["retry-after"]) == refused.json()["retry_after_s"]
 
 
 def test_a_full_unit_names_others(staff, app):

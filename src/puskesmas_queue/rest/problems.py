@@ -30,6 +30,7 @@ from puskesmas_queue.domain.errors import (
     SetupError,
     TokenRefused,
     TooEarly,
+    TooOften,
 )
 from puskesmas_queue.web.errors import crash_text, error_text, status_of
 from puskesmas_queue.web.rendering import DEFAULT_LANGUAGE, LANGUAGES, Rendering
@@ -231,7 +232,7 @@ def _more(speaker: Speaker, error: QueueError) -> dict[str, Any]:
             more |= {"counter": error.counter, "number": error.number}
         case CounterTaken():
             more["counter"] = error.counter
-        case LoginDelayed():
+        case LoginDelayed() | TooOften():
             more["retry_after_s"] = error.wait_s
         case TooEarly() if error.wait_s:
             more["retry_after_s"] = error.wait_s

@@ -11,7 +11,9 @@ import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
+from typing import TypeVar
 
+from puskesmas_queue.domain.errors import KeyReused, QueueError, TooOften
 from puskesmas_queue.web.shares import MAX_KEYS, Shares
 
 LOGINS_PER_MINUTE, PAIRINGS_PER_MINUTE = 20, 10
@@ -20,6 +22,7 @@ KIOSK_S = 120
 KIOSK_TICKETS, KIOSK_EMERGENCIES, KIOSK_SLIPS = 30, 10, 60
 """Of one device in `KIOSK_S`; the opening rush of a kiosk is 30 tickets in two minutes."""
 
+T = TypeVar("T")
 Now = Callable[[], float]
 
 
@@ -175,6 +178,28 @@ class Limits:
         self.emergencies = RateLimit(KIOSK_EMERGENCIES, KIOSK_S)
         self.slips = RateLimit(KIOSK_SLIPS, KIOSK_S)
         self.shares = Shares()
+
+    def give(self, machine: str, key: str, issue: Callable[[], T]) -> T:
+        """
+        Let a machine have a number, unless it had too many.
+
+        Args:
+            machine: Which one.
+            key: Of its request: the same again, and one that is refused, count for nothing.
+            issue: Gives the number.
+
+        Raises:
+            TooOften: It had too many.
+        """
+        wait_s = self.tickets.take(machine, key)
+        if wait_s:
+            raise TooOften(wait_s)
+        try:
+            return issue()
+        except QueueError as error:
+            if not isinstance(error, KeyReused):
+                self.tickets.give_back(machine, key)
+            raise
 
     def refused(self) -> Counter[str]:
         """Count the refusals of each limit."""

@@ -1,5 +1,6 @@
 """Tickets: giving a number, reading, and every step of one."""
 
+import secrets
 from collections.abc import Callable
 
 from puskesmas_queue.clinic import Clinic
@@ -20,6 +21,7 @@ from puskesmas_queue.domain.errors import (
     ReasonRequired,
     TicketObjected,
     TooEarly,
+    TooOften,
     UnitClosed,
     UnknownName,
 )
@@ -40,6 +42,7 @@ from puskesmas_queue.rest.tickets import document_of, document_of_new, documents
 from puskesmas_queue.services import calling, desks, tickets, transfers
 from puskesmas_queue.services.answers import Reply
 from puskesmas_queue.services.line import today
+from puskesmas_queue.web.limits import Limits
 
 SUBJECT = "tickets"
 Step = Callable[[Clinic], domain.Ticket]
@@ -57,7 +60,7 @@ def issue_ticket(call: Call) -> Reply:
         priority_reason=asked.priority_reason,
         exceed_reason=asked.exceed_reason,
     )
-    given = tickets.give_ticket(call.clinic, request, call.actor, call.key)
+    given = _limited(call, lambda: tickets.give_ticket(call.clinic, request, call.actor, call.key))
     if given.people_ahead is None:
         return _told(call, given.ticket, status=201)
     document = document_of_new(
@@ -166,6 +169,15 @@ def transfer_ticket(call: Call) -> Reply:
     )
 
 
+def _limited(call: Call, give: Callable[[], tickets.Given]) -> tickets.Given:
+    """Give a number; to a kiosk no more of them than on its own page."""
+    limits: Limits = call.request.app.state.limits
+    if call.is_staff or call.facts.is_local or limits.is_demo:
+        return give()
+    # Without a key of its own every request is another one.
+    return limits.give(str(call.actor.device), call.key or secrets.token_hex(8), give)
+
+
 def _announce_emergency(call: Call, asked: NewTicket) -> Reply:
     """Send somebody to UGD; the unit must be the one that takes emergencies."""
     unit = tickets.known_unit(call.clinic, asked.unit)
@@ -243,6 +255,7 @@ endpoints = (
             KioskClosed,
             TicketObjected,
             ClockUnconfirmed,
+            TooOften,
         ),
         body=NewTicket,
         takes_key="ticket",

@@ -22,7 +22,6 @@ from puskesmas_queue.domain.errors import (
     InvalidRequest,
     KeyReused,
     KioskClosed,
-    QueueError,
     QuotaFull,
     StorageUnavailable,
     TooOften,
@@ -279,16 +278,9 @@ def _limited(page: Page, request: TicketRequest, f: str) -> Ticket:
     """Issue, unless this device had too many; a double tap and a refusal count for nothing."""
     if not _is_limited(page):
         return issue_ticket(page.clinic, request, page.actor, f)
-    tickets = page.limits.tickets
-    wait_s = tickets.take(_machine(page), f)
-    if wait_s:
-        raise TooOften(wait_s)
-    try:
-        return issue_ticket(page.clinic, request, page.actor, f)
-    except QueueError as error:
-        if not isinstance(error, KeyReused):
-            tickets.give_back(_machine(page), f)
-        raise
+    return page.limits.give(
+        _machine(page), f, lambda: issue_ticket(page.clinic, request, page.actor, f)
+    )
 
 
 def _new_key() -> str:
