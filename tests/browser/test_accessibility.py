@@ -384,6 +384,20 @@ def test_phone(hall: Hall):
     assert audit.found == {}
 
 
+def test_reading_page_for_programs(hall: Hall):
+    """At a desk and on a phone, closed and open; nothing sticks out at the side."""
+    audit = Audit()
+    for width, height in ((1366, 768), (390, 844)):
+        page = still(hall, "/api/docs", width=width, height=height)
+        for lang in LANGUAGES:
+            page.goto(f"{hall.server.url}/api/docs?lang={lang}#problem-quota-full")
+            page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+            audit.look(page, f"{width} px", lang)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            expect(page.locator("#problem-quota-full")).to_be_in_viewport()
+    assert audit.found == {}
+
+
 def test_public_pages(hall: Hall):
     """Landing, demo, and what is said where there is nothing."""
     audit = Audit()

@@ -15,7 +15,7 @@ ActorKind = Literal["user", "device", "system"]
 
 
 class Role(StrEnum):
-    """What a staff account is for; one role per account."""
+    """What a staff account is for; each has one."""
 
     ADMIN = "admin"
     PETUGAS_LOKET = "petugas_loket"

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from puskesmas_queue import __version__
-from puskesmas_queue.domain.errors import Forbidden, StorageUnavailable, TokenRefused
+from puskesmas_queue.domain.errors import Forbidden, QueueError, StorageUnavailable, TokenRefused
 from puskesmas_queue.rest.endpoint import PREFIX, Endpoint
 from puskesmas_queue.rest.problems import KINDS, MEDIA_TYPE, kind_of
 from puskesmas_queue.rest.schemas import Problem
@@ -78,6 +78,7 @@ def build_document(endpoints: Sequence[Endpoint], clinic_name: str) -> dict[str,
         "servers": [{"url": PREFIX}],
         "tags": [{"name": name, "description": text} for name, text in SUBJECTS.items()],
         "paths": paths,
+        "x-problems": _explained(endpoints),
         "components": {
             "schemas": schemas,
             "securitySchemes": {
@@ -95,10 +96,9 @@ def build_document(endpoints: Sequence[Endpoint], clinic_name: str) -> dict[str,
 def statuses_of(endpoint: Endpoint) -> dict[int, list[str]]:
     """Say with which statuses a call may refuse, and the kinds of refusals of each."""
     kinds: dict[int, set[str]] = {}
-    errors = {*endpoint.refusals, StorageUnavailable}
+    errors = _errors(endpoint)
     own = {"method-not-allowed", "not-acceptable", "crashed"}
     if not endpoint.is_public:
-        errors |= {TokenRefused, Forbidden}
         own.add("unauthorized")
     if endpoint.method != "GET":
         own |= {"malformed", "too-large", "unsupported-media-type"}
@@ -115,6 +115,21 @@ def statuses_of(endpoint: Endpoint) -> dict[int, list[str]]:
     for status in (400, 403, 429):
         kinds.setdefault(status, set())
     return {status: sorted(kinds[status]) for status in sorted(kinds)}
+
+
+def _errors(endpoint: Endpoint) -> set[type[QueueError]]:
+    """Name what a call's use case, its token and the database may refuse."""
+    errors: set[type[QueueError]] = {*endpoint.refusals, StorageUnavailable}
+    return errors if endpoint.is_public else errors | {TokenRefused, Forbidden}
+
+
+def _explained(endpoints: Iterable[Endpoint]) -> dict[str, str]:
+    """Say what each kind of refusal means; an error says it of itself."""
+    found = {kind: WORDS[status] for kind, status in KINDS.items()}
+    for error in {one for endpoint in endpoints for one in _errors(endpoint)}:
+        line = str(error.__doc__).strip().partition("\n")[0]
+        found[kind_of(error)] = line.replace("`", "")
+    return dict(sorted(found.items()))
 
 
 def _operation(endpoint: Endpoint) -> dict[str, Any]:

@@ -96,7 +96,7 @@ class UnitChange(In):
     """What is to change; what is not named stays."""
 
     quota_per_day: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
-        default=None, description="Places per day; null lifts the limit."
+        default=None, description="Places of a day; null lifts the limit."
     )
     room: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=50)] = ""
     is_active: bool = True
@@ -335,7 +335,7 @@ class PairedDevice(Out):
 class FieldError(Out):
     """What is wrong with one part of a request."""
 
-    pointer: str = Field(description="JSON pointer into the body, or the parameter's name.")
+    pointer: str = Field(description="JSON pointer into the body, or the name in query or header.")
     kind: str
     detail: str
 

@@ -95,14 +95,15 @@ def models_of(document: Document) -> list[Model]:
     return [_model(name, schemas[name]) for name in sorted(schemas)]
 
 
-def problems_of(document: Document) -> dict[str, str]:
-    """Return every kind of refusal with its status."""
+def problems_of(document: Document) -> dict[str, tuple[str, str]]:
+    """Return every kind of refusal with its status and what it means."""
     found: dict[str, str] = {}
     for operations in document["paths"].values():
         for operation in operations.values():
             for status, answer in operation["responses"].items():
                 found |= dict.fromkeys(answer.get("x-problems", ()), status)
-    return dict(sorted(found.items(), key=lambda one: (one[1], one[0])))
+    by_status = sorted(found, key=lambda kind: (found[kind], kind))
+    return {kind: (found[kind], document["x-problems"][kind]) for kind in by_status}
 
 
 def _call(method: str, path: str, operation: Document) -> Reading:

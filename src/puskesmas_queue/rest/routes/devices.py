@@ -119,7 +119,7 @@ endpoints = (
         body=NewDevice,
         takes_key="answer",
         more="The code is told here and never again; it is good for 15 minutes.",
-        example={"kind": "kiosk", "name": "Kiosk pintu depan"},
+        example={"kind": "kiosk", "name": "Kiosk at the door"},
     ),
     Endpoint(
         "POST",

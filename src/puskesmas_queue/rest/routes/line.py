@@ -18,7 +18,7 @@ from puskesmas_queue.services.line import CounterLine, known_zone, opens_at, see
 
 
 def read_line(call: Call) -> Reply:
-    """Read the line: called per counter, next per lane, places left, totals."""
+    """Read the line: called at each counter, next of each lane, places left, totals."""
     clinic = call.clinic
     seen = seen_line(clinic, known_zone(clinic, call.query(LineQuery).zone))
     opening = opens_at(clinic)
@@ -74,7 +74,7 @@ endpoints = (
         read_line,
         Permission.LINE_VIEW,
         "line",
-        summary="Read the line: called per counter, next per lane, places left, totals",
+        summary="Read the line: called at each counter, next of each lane, places left, totals",
         answers={200: Line},
         refusals=(NotFound,),
         query=LineQuery,

@@ -303,7 +303,7 @@ endpoints = (
         is_body_needed=False,
         takes_key="answer",
         more="A reason is needed.",
-        example={"reason": "pasien pulang"},
+        example={"reason": "went home"},
     ),
     Endpoint(
         "POST",
@@ -327,6 +327,6 @@ endpoints = (
         body=Transfer,
         takes_key="answer",
         more="Its number and its time stay.",
-        example={"unit": "gigi", "reason": "salah poli"},
+        example={"unit": "gigi", "reason": "wrong unit"},
     ),
 )

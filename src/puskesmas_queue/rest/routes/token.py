@@ -61,7 +61,7 @@ endpoints = (
         refusals=(LoginFailed, LoginDelayed, SetupError),
         body=Credentials,
         more="The account is one of the clinic's staff; wrong tries wait longer and longer.",
-        example={"username": "loket1", "password": "the password of loket1"},
+        example={"username": "ani", "password": "the password of ani"},
     ),
     Endpoint(
         "POST",

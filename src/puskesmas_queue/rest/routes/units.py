@@ -77,6 +77,6 @@ endpoints = (
         refusals=(NotFound,),
         body=UnitChange,
         more="What is not named stays.",
-        example={"quota_per_day": 40, "room": "Ruang 2"},
+        example={"quota_per_day": 40, "room": "Room 2"},
     ),
 )
