@@ -11,6 +11,7 @@ import httpx2 as httpx
 import pytest
 from playwright.sync_api import expect
 
+from browser.axe import violations
 from browser.hall import Hall, take
 from support.chromium import Pages
 from support.distributions import shelf_on_path
@@ -121,6 +122,25 @@ def test_the_plugin_prints_and_the_patient_is_told_when_it_does_not(
     expect(kiosk.get_by_text("Kertas tidak keluar")).to_be_hidden()
     assert (office / "slips").read_text().split() == [number, number]
     assert printed == []
+
+
+def test_staff_print_at_the_counter(server: Server, pages: Pages, office: Path):
+    """A number that was taken for somebody comes on paper; without paper staff are told."""
+    hall = Hall(server, pages)
+    counter = hall.counter(1, "siti")
+    counter.locator("#lk-issue").get_by_role("button", name="Ambilkan nomor").click()
+    address = counter.get_by_role("link", name="Cetak karcis").get_attribute("href")
+    (office / "no-paper").touch()
+    slip = counter.context.new_page()
+    slip.goto(server.url + str(address))
+    expect(slip.get_by_text("Kertas tidak keluar")).to_be_visible()
+    assert violations(slip, enhanced=True) == []
+
+    (office / "no-paper").unlink()
+    slip.get_by_role("button", name="Cetak lagi").click()
+
+    expect(slip.get_by_text("Kertas tidak keluar")).to_be_hidden()
+    assert (office / "slips").read_text().split() == [slip.locator("h1").inner_text().strip()]
 
 
 def test_the_plugins_voice_is_played_to_its_end(server: Server, pages: Pages):

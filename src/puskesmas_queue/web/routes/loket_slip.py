@@ -1,0 +1,36 @@
+"""The slip of a number that staff took for somebody, printed from the counter's computer."""
+
+from starlette.responses import JSONResponse, Response
+
+from puskesmas_queue.domain.access import Permission
+from puskesmas_queue.services import providers
+from puskesmas_queue.services.line import ticket_view
+from puskesmas_queue.web.page import DEFAULT_LANGUAGE, Page
+from puskesmas_queue.web.routing import route
+
+
+def show(page: Page) -> Response:
+    """Show a number and print its slip."""
+    return page.render(
+        "loket/slip.html",
+        view=ticket_view(page.clinic, page.path["code"]),
+        by_page=providers.is_printed_by_page(page.clinic),
+    )
+
+
+def print_slip(page: Page) -> Response:
+    """Print by the clinic's printers; the patient reads it, so in the clinic's own language."""
+    printed = providers.print_slip(page.clinic, page.path["code"], DEFAULT_LANGUAGE)
+    return JSONResponse({"state": printed.state})
+
+
+routes = [
+    route("/loket/slip/{code}", show, permission=Permission.CALL),
+    route(
+        "/loket/slip/{code}/print",
+        print_slip,
+        methods=("POST",),
+        permission=Permission.CALL,
+        asks_neighbour=True,
+    ),
+]

@@ -1,0 +1,67 @@
+"""The slip of a number that staff took, on a computer that is no kiosk."""
+
+import pytest
+from starlette.testclient import TestClient
+
+from puskesmas_queue.api import Printed
+from puskesmas_queue.app import make_app
+from puskesmas_queue.domain.access import SYSTEM, Role
+from puskesmas_queue.services import accounts, providers
+
+PASSWORD = "tikus7&abuabu"
+
+
+@pytest.fixture
+def clerk(sqlite_clinic):
+    """A clerk's browser at counter 1, in a server where nothing was paired."""
+    accounts.add_user(
+        sqlite_clinic, "budi", SYSTEM, role=Role.PETUGAS_LOKET, name="Budi", password=PASSWORD
+    )
+    browser = TestClient(
+        make_app(sqlite_clinic),
+        base_url="http://127.0.0.1",
+        client=("127.0.0.1", 1),
+        headers={"sec-fetch-site": "same-origin"},
+    )
+    browser.post("/login", data={"username": "budi", "password": PASSWORD})
+    browser.post("/loket/open", data={"counter": "1"})
+    return browser
+
+
+def issue(clerk: TestClient) -> str:
+    """Take a number for somebody and return where its slip is."""
+    form = {"unit": "kia", "lane": "general", "payment": "umum", "f": "a-key-of-this-visit"}
+    page = clerk.post("/loket/tickets", data=form).text
+    return page.partition('href="/loket/slip/')[2].partition('"')[0]
+
+
+def test_staff_print_a_slip_without_a_kiosk(clerk):
+    """The link at the counter leads to the slip, not to a page that asks for pairing."""
+    code = issue(clerk)
+
+    page = clerk.get(f"/loket/slip/{code}")
+
+    assert page.status_code == 200
+    assert "C-001" in page.text
+    assert 'class="slip"' in page.text
+    assert "data-print-at" not in page.text
+    assert clerk.get(f"/kiosk/ticket/{code}").url.path == "/pair"
+
+
+def test_the_clinics_printer_prints_it(clerk, monkeypatch):
+    asked = []
+    code = issue(clerk)
+    monkeypatch.setattr(providers, "is_printed_by_page", lambda clinic: False)
+    monkeypatch.setattr(
+        providers,
+        "print_slip",
+        lambda clinic, code, language: asked.append((code, language)) or Printed("failed"),
+    )
+
+    assert f'data-print-at="/loket/slip/{code}/print"' in clerk.get(f"/loket/slip/{code}").text
+    assert clerk.post(f"/loket/slip/{code}/print").json() == {"state": "failed"}
+    assert asked == [(code, "id")]
+
+
+def test_a_code_that_nobody_has(clerk):
+    assert clerk.get("/loket/slip/ABCDEFGH").status_code == 404
