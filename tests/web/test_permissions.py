@@ -70,6 +70,8 @@ TABLE = {
     ("/loket", READ): P.CALL,
     ("/loket/current", READ): P.CALL,
     ("/loket/side", READ): P.CALL,
+    ("/loket/slip/{code}", READ): P.CALL,
+    ("/loket/slip/{code}/print", POST): P.CALL,
     ("/loket/open", POST): P.CALL,
     ("/loket/pause", POST): P.CALL,
     ("/loket/close", POST): P.CALL,
