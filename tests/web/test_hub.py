@@ -359,6 +359,7 @@ def test_the_streams_of_a_revoked_device_end_at_once():
         async with asyncio.timeout(0.5):
             await tv.task
         assert tv.is_whole
+        assert tv.sent[-2]["body"] == b"event: gone\ndata: \n\n"
         assert stage.hub.readers == 2
         for request in (other, phone):
             request.goes.set()

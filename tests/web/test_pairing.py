@@ -6,7 +6,7 @@ from starlette.testclient import TestClient
 from puskesmas_queue.app import make_app
 from puskesmas_queue.domain.access import SYSTEM, Role
 from puskesmas_queue.domain.devices import CODE_LIFETIME, DeviceKind
-from puskesmas_queue.services import accounts, devices, sessions
+from puskesmas_queue.services import accounts, devices, sessions, speech
 from puskesmas_queue.storage import tables
 from puskesmas_queue.web.limits import PAIRINGS_PER_MINUTE
 from support.clinics import make_clinic, make_config
@@ -163,6 +163,31 @@ def test_an_unpaired_browser_is_told_what_to_do(client, path):
 
     assert "Layar ini belum terhubung sebagai" in page
     assert "Perangkat ini tidak lagi terhubung." not in page
+
+
+def test_a_page_of_htmx_is_left_as_a_whole(client):
+    """A kiosk in the middle of a visit would else show the other page in its own frame."""
+    answer = client.get("/kiosk/category", headers={"hx-request": "true"})
+
+    assert answer.status_code == 401
+    assert answer.headers["hx-redirect"] == "/pair?for=kiosk"
+
+
+def test_tv_and_speaker_may_speak_and_nobody_else(app, sqlite_clinic):
+    """A browser that is neither would take the voice of the hall, and keep it silent."""
+    heard = {"zone": "main", "voice": "1"}
+    kiosk, speaker = (
+        browser(app, **hall_cookies(sqlite_clinic, [kind]))
+        for kind in (DeviceKind.KIOSK, DeviceKind.SPEAKER)
+    )
+    for stranger in (browser(app), kiosk):
+        answer = stranger.post("/display/heartbeat", data={**heard, "screen": "penyusup7"})
+        assert answer.status_code == 303
+    assert speech.speech_state(sqlite_clinic, "main").speaker is None
+
+    told = speaker.post("/display/heartbeat", data={**heard, "screen": "pengeras7"}).json()
+
+    assert speech.speech_state(sqlite_clinic, "main").speaker == told["mark"]
 
 
 def test_a_revoked_machine_is_told_so(client, sqlite_clinic):

@@ -221,12 +221,15 @@ async def end_refused(check: Check, reader: Reader) -> bool:
     """
     End a stream that may not be read any more, or of which nobody can say.
 
+    The first is told to the page, which shows nothing from then on and asks what it may show.
+
     Returns:
         Whether it was ended.
     """
     try:
         if await check():
             return False
+        reader.put("gone", body(encode("gone", "")))
     except QueueError as error:
         log.warning("a live stream is ended: %s", error)
     reader.end()

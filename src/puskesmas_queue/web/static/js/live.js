@@ -11,11 +11,14 @@
  * - Without a beat for 4.5 s: `<html data-lost>`, `[data-lost]` elements are shown,
  *   `live:lost`; when the server is back they go away again, `live:back`.
  * - `[data-clock]` and `[data-since]` follow the clinic's clock, not the computer's.
+ * - `gone`: the server ends the stream, since its session is over or its device was revoked. The
+ *   page is empty from then on, and loads itself again where that leads elsewhere.
  * - A new asset version reloads pages with `<body data-reload>`; `live:reload` can be
  *   prevented while the page is in the middle of something, it is asked again at the next beat.
  */
 
 const BEAT = "beat";
+const GONE = "gone";
 const SILENCE_MS = 4500; // two beats and a half; with the check after it the page says so within 5 s
 const RETRY_MS = 1500; // with the check after it: a try at least every 2 s
 const ASK_MS = 10_000;
@@ -164,6 +167,11 @@ export function connectLive({ topics, onEvent, onLost, onBack }) {
       heard(source);
       beat(event.data);
     });
+    source.addEventListener(GONE, () => {
+      document.body.hidden = true; // nothing that this page may not show any more stays
+      lastAsked = 0;
+      askWhy();
+    });
     for (const topic of topics) {
       source.addEventListener(topic, (event) => {
         heard(source);
@@ -191,6 +199,7 @@ export function connectLive({ topics, onEvent, onLost, onBack }) {
       for (const other of attempts.slice()) if (other !== source) drop(other);
     }
     if (isLost) mark(false);
+    document.body.hidden = false;
   }
 
   function beat(data) {
