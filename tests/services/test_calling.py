@@ -1,8 +1,12 @@
 """Calling, recalling, skipping, holding: what a counter does with a ticket."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from puskesmas_queue.domain.errors import (
     Conflict,
@@ -26,7 +30,7 @@ from puskesmas_queue.services.calling import (
 from puskesmas_queue.services.options import set_option
 from puskesmas_queue.services.tickets import find_ticket, issue_emergency
 from puskesmas_queue.services.transfers import transfer_ticket
-from puskesmas_queue.storage import tables
+from puskesmas_queue.storage import engine, tables
 from support.clinics import make_clinic, make_config
 from support.desk import KIOSK, STAFF, at_once, open_all, places, rows_of, session, take
 
@@ -238,17 +242,32 @@ def test_head_that_changes_while_it_is_picked(postgres_clinic, monkeypatch, chan
             clinic, head.id, None, Lane.PRIORITY, "usia 70", STAFF
         ),
     }
-    choose = clinic.hooks.choose_lane
+    has_locked = threading.Event()
+    end = engine.questions_at_the_end
 
-    def choose_late(heads, now):
-        monkeypatch.undo()
-        (changed,) = at_once([steps[change]])
-        assert changed.id == head.id
-        return choose(heads, now)
+    def end_late(tx, audience):
+        if threading.current_thread() is not threading.main_thread():
+            has_locked.set()
+            until_somebody_waits(clinic)
+        return end(tx, audience)
 
-    monkeypatch.setattr(clinic.hooks, "choose_lane", choose_late)
+    monkeypatch.setattr(engine, "questions_at_the_end", end_late)
+    with ThreadPoolExecutor(1) as threads:
+        changing = threads.submit(steps[change])
+        assert has_locked.wait(20)
+        assert call_next(clinic, 1, STAFF).number == called
+        assert changing.result().id == head.id
 
-    assert call_next(clinic, 1, STAFF).number == called
+
+def until_somebody_waits(clinic):
+    """Wait until a transaction waits for a lock of another one."""
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' LIMIT 1"
+    deadline = time.monotonic() + 20
+    with clinic.db.engine.connect() as conn:
+        while conn.execute(text(waiting)).one_or_none() is None:
+            assert time.monotonic() < deadline
+            conn.rollback()
+            time.sleep(0.01)
 
 
 # Hadir
@@ -512,21 +531,43 @@ def test_held_ticket_may_be_skipped_at_once(quick):
 
 
 @pytest.mark.postgres
-def test_ticket_that_is_held_while_another_counter_opens_it(postgres_clinic, monkeypatch):
-    """It was served a moment ago: nobody asked yet whether the new counter is open and free."""
+def test_ticket_that_is_taken_back_and_held_again_in_that_moment(postgres_clinic, monkeypatch):
+    """It was no held one when its counter had to be locked."""
     clinic = postgres_clinic
     take(clinic, "A")
     served = pick(clinic, 1)
-    counters.close_counter(clinic, session(2), STAFF)
 
     def lock_late(tx, ticket_id):
         monkeypatch.undo()
         at_once([lambda: hold(clinic, ticket_id, STAFF)])
         return tickets.locked(tx, ticket_id)
 
+    monkeypatch.setattr(calling.tickets, "lock_unless_held", lambda tx, ticket_id: None)
     monkeypatch.setattr(calling, "locked", lock_late)
 
     with pytest.raises(Conflict):
+        serve(clinic, served.id, STAFF, 2)
+    assert find_ticket(clinic, served.id).state is S.HELD
+
+
+@pytest.mark.postgres
+def test_ticket_that_is_held_while_another_counter_opens_it(postgres_clinic, monkeypatch):
+    """It was served a moment ago: the new counter must be open and free for it."""
+    clinic = postgres_clinic
+    take(clinic, "A")
+    served = pick(clinic, 1)
+    counters.close_counter(clinic, session(2), STAFF)
+
+    lock = calling.tickets.lock_unless_held
+
+    def lock_late(tx, ticket_id):
+        monkeypatch.undo()
+        at_once([lambda: hold(clinic, ticket_id, STAFF)])
+        return lock(tx, ticket_id)
+
+    monkeypatch.setattr(calling.tickets, "lock_unless_held", lock_late)
+
+    with pytest.raises(CounterClosed):
         serve(clinic, served.id, STAFF, 2)
     assert find_ticket(clinic, served.id).state is S.HELD
 

@@ -14,7 +14,7 @@ from puskesmas_queue.domain.errors import QueueError, SetupError, StorageUnavail
 from puskesmas_queue.services.line import line_view
 from puskesmas_queue.services.tickets import cancel_ticket, issue_ticket
 from puskesmas_queue.storage import engine as engines
-from puskesmas_queue.storage import tables
+from puskesmas_queue.storage import finale, tables
 from puskesmas_queue.storage.connect import BUSY_TIMEOUT_MS, parse_url
 from puskesmas_queue.storage.engine import open_database
 from support.desk import KIOSK, general, rows_of, take
@@ -345,14 +345,14 @@ def test_more_than_one_commit_takes(sqlite_db, monkeypatch):
 
 def test_failure_at_the_common_end_keeps_nothing(sqlite_db, monkeypatch):
     """What is written for all together fails for all: everybody is told, nothing is kept."""
-    insert_collected = engines.insert_collected
+    insert = finale._insert
 
     def fail(conn, table, rows):
         if rows and table is tables.audit:
             raise StorageUnavailable("audit")
-        return insert_collected(conn, table, rows)
+        return insert(conn, table, rows)
 
-    monkeypatch.setattr(engines, "insert_collected", fail)
+    monkeypatch.setattr(finale, "_insert", fail)
     for code in ("a", "b"):
         with pytest.raises(StorageUnavailable):
             sqlite_db.write(add(code, "line:a"))

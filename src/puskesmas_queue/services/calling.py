@@ -1,10 +1,9 @@
 """Calling: picking the next ticket and moving it along at a counter."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.access import Actor
-from puskesmas_queue.domain.announcements import Call
 from puskesmas_queue.domain.days import service_date
 from puskesmas_queue.domain.errors import (
     Conflict,
@@ -14,7 +13,7 @@ from puskesmas_queue.domain.errors import (
     NotFound,
     TooEarly,
 )
-from puskesmas_queue.domain.line import TIE_STEP, LineHeads, Ratio, reinsert_place
+from puskesmas_queue.domain.line import TIE_STEP, Head, LineHeads, Ratio, reinsert_place
 from puskesmas_queue.domain.tickets import (
     AT_COUNTER,
     STANDING,
@@ -24,12 +23,12 @@ from puskesmas_queue.domain.tickets import (
     TicketState,
     next_state,
 )
-from puskesmas_queue.services.speech import advance
+from puskesmas_queue.services.speech import announce
 from puskesmas_queue.services.tickets import cancel_in, locked, record_change
-from puskesmas_queue.services.topics import line_topic, speech_topic
 from puskesmas_queue.storage import counters, speech, tickets
 from puskesmas_queue.storage import line as rows
 from puskesmas_queue.storage.counters import Counter
+from puskesmas_queue.storage.desk import Desk, look
 from puskesmas_queue.storage.transaction import Tx
 
 MOST_RETURNS = 2
@@ -55,46 +54,30 @@ def call_next(clinic: Clinic, counter: int, actor: Actor) -> Ticket | None:
 
 def call_in(clinic: Clinic, tx: Tx, counter: int, ratio: Ratio, actor: Actor) -> Ticket | None:
     """Do what `call_next` does inside a transaction; `ratio` was read before it."""
-    place = _counter(tx, counter)
     day = service_date(tx.now, clinic.timezone)
-    state = rows.lock_line(tx, place.zone, day)
-    place = _open(tx, counter)
-    current = rows.at_counter(tx, counter, lock=True)
+    desk = _desk(tx, counter, day)
+    current = desk.current
     if current is not None and current.state is TicketState.CALLED:
         raise CounterBusy(counter, current.number)
     if current is not None:
         complete_in(tx, current, actor)
-    while True:
-        first = {
-            lane: rows.head(tx, place.zone, day, lane, place.units)
-            for lane in (Lane.PRIORITY, Lane.GENERAL)
+    while any(desk.heads.values()):
+        heads = {
+            lane: None if ticket is None else Head(ticket.order_key, ticket.order_tie)
+            for lane, ticket in desk.heads.items()
         }
-        heads = {lane: None if found is None else found[1] for lane, found in first.items()}
-        if not any(heads.values()):
-            return None
         choice = clinic.hooks.choose_lane(
-            LineHeads(heads[Lane.PRIORITY], heads[Lane.GENERAL], ratio, state), tx.now
+            LineHeads(heads[Lane.PRIORITY], heads[Lane.GENERAL], ratio, desk.state), tx.now
         )
-        found = first[choice.lane]
-        assert found is not None
-        ticket = locked(tx, found[0])
+        ticket = desk.heads[choice.lane]
+        assert ticket is not None
         # Somebody may have cancelled or moved the head while this transaction waited for it.
-        if _may_take(place, ticket) and ticket.lane is choice.lane:
-            break
-    if choice.state != state:
-        rows.keep_ratio_state(tx, place.zone, day, choice.state)
-    called = tickets.change(
-        tx,
-        ticket,
-        state=next_state(ticket.number, ticket.state, Action.CALL, ticket.lane),
-        counter=counter,
-        calls=1,
-        called_at=tx.now,
-        last_called_at=tx.now,
-    )
-    record_change(tx, "ticket_called", ticket, called, actor)
-    _announce(clinic, tx, called)
-    return called
+        if _may_take(desk.counter, ticket) and ticket.lane is choice.lane:
+            if choice.state != desk.state:
+                rows.keep_ratio_state(tx, desk.counter.zone, day, choice.state)
+            return _call(clinic, tx, ticket, desk, actor)
+        desk = _desk(tx, counter, day)
+    return None
 
 
 def recall(
@@ -135,7 +118,7 @@ def recall(
             raise TooEarly("recall", int((interval - passed).total_seconds()) + 1)
         again = tickets.change(tx, ticket, calls=ticket.calls + 1, last_called_at=tx.now)
         record_change(tx, "ticket_recalled", ticket, again, actor, reason)
-        _announce(clinic, tx, again)
+        announce(clinic, tx, again, speech.heard(tx, again.zone))
         return again
 
     return clinic.db.write(run)
@@ -153,15 +136,7 @@ def serve(
     """
 
     def run(tx: Tx) -> Ticket:
-        found = tickets.by_id(tx, ticket_id)
-        if found is not None and found.state is TicketState.HELD:
-            _open(tx, counter)
-            current = rows.at_counter(tx, counter, lock=True)
-            if current is not None and current.id != ticket_id:
-                raise CounterBusy(counter, current.number)
-        ticket = locked(tx, ticket_id)
-        if ticket.state is TicketState.HELD and (found is None or found.state is not ticket.state):
-            raise Conflict(f"{ticket.number} was held a moment ago")
+        ticket = tickets.lock_unless_held(tx, ticket_id) or _held(tx, ticket_id, counter)
         if ticket.counter is not None and ticket.counter != counter:
             raise Conflict(f"{ticket.number} is at counter {ticket.counter}")
         state = next_state(ticket.number, ticket.state, Action.SERVE, ticket.lane)
@@ -346,11 +321,28 @@ def _at(ticket: Ticket, counter: int | None) -> Ticket:
     return ticket
 
 
-def _counter(tx: Tx, number: int) -> Counter:
-    counter = counters.by_number(tx, number)
-    if counter is None:
+def _desk(tx: Tx, number: int, day: date) -> Desk:
+    """Lock and read what an open counter sees."""
+    desk = look(tx, number, day)
+    if desk is None:
         raise NotFound(f"no counter {number}")
-    return counter
+    if desk.counter.state != "open":
+        raise CounterClosed(f"counter {number} is {desk.counter.state}")
+    return desk
+
+
+def _held(tx: Tx, ticket_id: int, counter: int) -> Ticket:
+    """Lock a held ticket, behind the counter that it comes back to."""
+    found = tickets.by_id(tx, ticket_id)
+    if found is not None and found.state is TicketState.HELD:
+        _open(tx, counter)
+        current = rows.at_counter(tx, counter, lock=True)
+        if current is not None and current.id != ticket_id:
+            raise CounterBusy(counter, current.number)
+    ticket = locked(tx, ticket_id)
+    if ticket.state is TicketState.HELD and (found is None or found.state is not ticket.state):
+        raise Conflict(f"{ticket.number} was held a moment ago")
+    return ticket
 
 
 def _open(tx: Tx, number: int) -> Counter:
@@ -371,29 +363,16 @@ def _may_take(counter: Counter, ticket: Ticket) -> bool:
     )
 
 
-def _announce(clinic: Clinic, tx: Tx, ticket: Ticket) -> None:
-    """Put the call on the zone's list, unless it is being spoken or waits to be."""
-    assert ticket.counter is not None
-    for one in speech.open_ones(tx, ticket.zone):
-        if one.ticket_id != ticket.id:
-            continue
-        if one.counter == ticket.counter:
-            return
-        if one.state == "queued":
-            # Another counter called it and gave it back: nobody is sent there any more.
-            speech.end(tx, one.id, "expired")
-    language = clinic.settings.get("display.language")
-    call = Call(ticket.number, ticket.prefix, ticket.sequence, ticket.counter, language)
-    words = clinic.hooks.format_announcement(call, tx.now)
-    speech.add(
+def _call(clinic: Clinic, tx: Tx, ticket: Ticket, desk: Desk, actor: Actor) -> Ticket:
+    called = tickets.change(
         tx,
-        ticket.zone,
-        ticket.id,
-        ticket.number,
-        ticket.counter,
-        words.number_text,
-        words.direction_text,
-        language,
+        ticket,
+        state=next_state(ticket.number, ticket.state, Action.CALL, ticket.lane),
+        counter=desk.counter.number,
+        calls=1,
+        called_at=tx.now,
+        last_called_at=tx.now,
     )
-    advance(tx, ticket.zone)
-    tx.touch(speech_topic(ticket.zone), line_topic(ticket.zone))
+    record_change(tx, "ticket_called", ticket, called, actor)
+    announce(clinic, tx, called, desk.heard)
+    return called

@@ -12,11 +12,13 @@ from puskesmas_queue.domain.announcements import (
     SPEAKER_LOST_AFTER,
     SPEAKING_LIMIT,
     STALE_AFTER,
+    Call,
 )
 from puskesmas_queue.domain.errors import InvalidRequest
-from puskesmas_queue.services.topics import speech_topic
+from puskesmas_queue.domain.tickets import Ticket
+from puskesmas_queue.services.topics import line_topic, speech_topic
 from puskesmas_queue.storage import speech as rows
-from puskesmas_queue.storage.speech import Announced, Speaker
+from puskesmas_queue.storage.speech import Announced, Heard, Speaker
 from puskesmas_queue.storage.transaction import Reading, Tx
 
 LONGEST_SCREEN_ID = 64
@@ -34,9 +36,10 @@ def speech_state(clinic: Clinic, zone: str) -> SpeechState:
     """Read who speaks and what."""
 
     def run(tx: Reading) -> SpeechState:
-        speaker = rows.speaker(tx, zone)
+        heard = rows.heard(tx, zone)
+        speaker = heard.speaker
         alive = speaker is not None and is_heard(speaker, tx.now)
-        current = next((one for one in rows.open_ones(tx, zone) if one.state == "speaking"), None)
+        current = next((one for one in heard.open_ones if one.state == "speaking"), None)
         return SpeechState(speaker.screen if speaker is not None and alive else None, current)
 
     return clinic.db.read(run)
@@ -53,7 +56,7 @@ def heartbeat(clinic: Clinic, zone: str, screen: str, has_voice: bool) -> Speech
         raise InvalidRequest("a screen's name has 8 to 64 characters")
 
     def run(tx: Tx) -> None:
-        speaker = rows.speaker(tx, zone)
+        speaker = rows.heard(tx, zone).speaker
         is_free = (
             speaker is None
             or speaker.screen == screen
@@ -75,10 +78,10 @@ def finished(clinic: Clinic, zone: str, screen: str, announcement_id: int) -> No
     """Hear from the speaker that it came to an announcement's end; anybody else is ignored."""
 
     def run(tx: Tx) -> None:
-        speaker = rows.speaker(tx, zone)
-        if speaker is None or speaker.screen != screen:
+        heard = rows.heard(tx, zone)
+        if heard.speaker is None or heard.speaker.screen != screen:
             return
-        for one in rows.open_ones(tx, zone):
+        for one in heard.open_ones:
             if one.id == announcement_id and one.state == "speaking":
                 rows.end(tx, one.id, "spoken")
                 tx.touch(speech_topic(zone))
@@ -108,10 +111,19 @@ def restart(tx: Tx, zone: str) -> None:
 
 def advance(tx: Tx, zone: str) -> None:
     """Drop what is too old, end what took too long, begin the next; idempotent."""
-    speaker = rows.speaker(tx, zone)
-    has_speaker = speaker is not None and is_heard(speaker, tx.now)
+    go_on(tx, zone, rows.heard(tx, zone))
+
+
+def go_on(tx: Tx, zone: str, heard: Heard) -> bool:
+    """
+    Do the same with what was read before.
+
+    Returns:
+        Whether the next one that comes may begin at once.
+    """
+    has_speaker = heard.speaker is not None and is_heard(heard.speaker, tx.now)
     is_busy = False
-    for one in rows.open_ones(tx, zone):
+    for one in heard.open_ones:
         if one.state == "speaking":
             assert one.started_at is not None
             if abs(tx.now - one.started_at) < SPEAKING_LIMIT:
@@ -126,3 +138,33 @@ def advance(tx: Tx, zone: str) -> None:
         else:
             continue
         tx.touch(speech_topic(zone))
+    return has_speaker and not is_busy
+
+
+def announce(clinic: Clinic, tx: Tx, ticket: Ticket, heard: Heard) -> None:
+    """Put the call on the zone's list, unless it is being spoken or waits to be."""
+    assert ticket.counter is not None
+    others = []
+    for one in heard.open_ones:
+        if one.ticket_id == ticket.id and one.counter == ticket.counter:
+            return
+        if one.ticket_id == ticket.id and one.state == "queued":
+            # Another counter called it and gave it back: nobody is sent there any more.
+            rows.end(tx, one.id, "expired")
+        else:
+            others.append(one)
+    language = clinic.settings.get("display.language")
+    call = Call(ticket.number, ticket.prefix, ticket.sequence, ticket.counter, language)
+    words = clinic.hooks.format_announcement(call, tx.now)
+    rows.add(
+        tx,
+        ticket.zone,
+        ticket.id,
+        ticket.number,
+        ticket.counter,
+        words.number_text,
+        words.direction_text,
+        language,
+        begins=go_on(tx, ticket.zone, Heard(others, heard.speaker)),
+    )
+    tx.touch(speech_topic(ticket.zone), line_topic(ticket.zone))

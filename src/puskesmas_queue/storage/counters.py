@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, bindparam, select, update
+from sqlalchemy import Row, select, text, update
 
+from puskesmas_queue.storage.round_trips import Rows, locking
 from puskesmas_queue.storage.tables import counter_units, counters
 from puskesmas_queue.storage.transaction import Reading, Tx
 
@@ -29,24 +30,16 @@ class Counter:
 _COLUMNS = [
     counters.c[name] for name in ("number", "zone", "state", "session_id", "user_id", "user_name")
 ]
-
-_WITH_UNITS = (
-    select(*_COLUMNS, counter_units.c.unit)
-    .select_from(
-        counters.outerjoin(
-            counter_units,
-            and_(
-                counter_units.c.clinic_id == counters.c.clinic_id,
-                counter_units.c.counter == counters.c.number,
-            ),
-        )
-    )
-    .where(counters.c.clinic_id == bindparam("of_clinic"))
-    .order_by(counter_units.c.unit)
+WITH_UNITS = (
+    f"SELECT {', '.join(f'counters.{column.name}' for column in _COLUMNS)}, counter_units.unit "
+    "FROM counters LEFT JOIN counter_units ON counter_units.clinic_id = counters.clinic_id "
+    "AND counter_units.counter = counters.number "
 )
-_BY_NUMBER = _WITH_UNITS.where(counters.c.number == bindparam("of_what"))
-_LOCK_BY_NUMBER = _BY_NUMBER.with_for_update(of=counters)
-_BY_SESSION = _WITH_UNITS.where(counters.c.session_id == bindparam("of_what"))
+_OF_CLINIC = f"{WITH_UNITS}WHERE counters.clinic_id = :clinic_id"
+_BY_NUMBER = f"{_OF_CLINIC} AND counters.number = :counter ORDER BY counter_units.unit"
+_READ_BY_NUMBER = text(_BY_NUMBER)
+_LOCK_BY_NUMBER = locking(_BY_NUMBER, of="counters")
+_BY_SESSION = text(f"{_OF_CLINIC} AND counters.session_id = :session ORDER BY counter_units.unit")
 
 
 def load(tx: Reading, zone: str | None = None) -> list[Counter]:
@@ -61,12 +54,15 @@ def load(tx: Reading, zone: str | None = None) -> list[Counter]:
 
 def by_number(tx: Reading, number: int, *, lock: bool = False) -> Counter | None:
     """Read one counter; with `lock` nobody else changes it until this transaction ends."""
-    return _one(tx, _LOCK_BY_NUMBER if lock else _BY_NUMBER, number)
+    statement = _LOCK_BY_NUMBER[tx.dialect] if lock else _READ_BY_NUMBER
+    (rows,) = tx.ask((statement, {"clinic_id": tx.clinic_id, "counter": number}))
+    return counter_of(rows)
 
 
 def by_session(tx: Reading, session_hash: str) -> Counter | None:
     """Read the counter that a session works at."""
-    return _one(tx, _BY_SESSION, session_hash)
+    (rows,) = tx.ask((_BY_SESSION, {"clinic_id": tx.clinic_id, "session": session_hash}))
+    return counter_of(rows)
 
 
 def by_holder(tx: Reading, prefix: str) -> list[Counter]:
@@ -88,14 +84,12 @@ def change(tx: Tx, number: int, **values: Any) -> None:
     )
 
 
-def _one(tx: Reading, statement: Select[Any], what: object) -> Counter | None:
-    """Read one counter with its restrictions in one round trip."""
-    found = tx.conn.execute(statement, {"of_clinic": tx.clinic_id, "of_what": what}).all()
-    if not found:
+def counter_of(rows: Rows) -> Counter | None:
+    """Make a counter of its rows, one for each unit that it is restricted to."""
+    if not rows:
         return None
-    units = tuple(row.unit for row in found if row.unit is not None)
-    own = {column.name: found[0]._mapping[column] for column in _COLUMNS}
-    return Counter(**own, units=units)
+    own = dict(zip((column.name for column in _COLUMNS), rows[0], strict=False))
+    return Counter(**own, units=tuple(row[-1] for row in rows if row[-1] is not None))
 
 
 def _counter(row: Row[Any], restricted: dict[int, list[str]]) -> Counter:

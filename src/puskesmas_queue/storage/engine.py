@@ -14,26 +14,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar, cast
 
-from sqlalchemy import (
-    Connection,
-    Engine,
-)
+import psycopg
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
 from puskesmas_queue.domain.errors import StorageUnavailable
-from puskesmas_queue.storage import tables
 from puskesmas_queue.storage.connect import make_engine
-from puskesmas_queue.storage.transaction import (
-    Audience,
-    Clock,
-    Reading,
-    Tx,
-    bump_topics,
-    insert_collected,
-    insert_facts,
-    sqlite_driver,
-)
+from puskesmas_queue.storage.finale import Audience, end_batch, questions_at_the_end, versions_of
+from puskesmas_queue.storage.round_trips import ask_and_commit, sqlite_driver
+from puskesmas_queue.storage.transaction import Clock, Reading, Tx
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -234,11 +224,7 @@ class SqliteDatabase(Database):
                     refusals.append((job, error))
                 if has_savepoints:
                     sql("RELEASE job")
-            events = [row for tx in done for row in tx.events]
-            insert_facts(conn, events, self.audience)
-            insert_collected(conn, tables.audit, [row for tx in done for row in tx.audits])
-            topics = set().union(*(tx.topics for tx in done)) if done else set()
-            versions = bump_topics(conn, self.clinic_id, topics, self.clock.now())
+            versions = end_batch(conn, self.clinic_id, done, self.audience, self.clock.now())
             sql("COMMIT")
         except BaseException:
             if driver.in_transaction:
@@ -264,22 +250,17 @@ class PostgresDatabase(Database):
         self._thread = threading.local()
 
     def read(self, fn: Callable[[Reading], T]) -> T:
-        try:
-            with self._reader.connect() as conn:
-                return fn(Reading(conn, self.clinic_id, self.clock.now()))
-        except (DBAPIError, NoConnection) as error:
-            raise _as_refusal(error) from error
+        with self._connection(self._reader) as conn:
+            return fn(Reading(conn, self.clinic_id, self.clock.now()))
 
     def write(self, fn: Callable[[Tx], T]) -> T:
-        try:
-            with self._one_write(), self.engine.connect() as conn, conn.begin():
-                tx = Tx(conn, self.clinic_id, self.clock.now())
-                result = fn(tx)
-                insert_facts(conn, tx.events, self.audience)
-                insert_collected(conn, tables.audit, tx.audits)
-                versions = bump_topics(conn, self.clinic_id, tx.topics, tx.now)
-        except (DBAPIError, NoConnection) as error:
-            raise _as_refusal(error) from error
+        with self._one_write(), self._connection(self.engine) as conn, conn.begin():
+            tx = Tx(conn, self.clinic_id, self.clock.now())
+            result = fn(tx)
+            last = questions_at_the_end(tx, self.audience)
+            # The last statements and the commit: one way there and back, then all locks are free.
+            answers = ask_and_commit(conn, [*tx.put_off(), *last])
+            versions = versions_of(answers[-1]) if last else {}
         self.committed(versions, tx.callbacks)
         return result
 
@@ -289,10 +270,22 @@ class PostgresDatabase(Database):
 
         The statement bumps its topics and notifies; the caller reports them to `committed`.
         """
+        with self._one_write(), self._connection(self._single) as conn:
+            return fn(conn)
+
+    @contextmanager
+    def _connection(self, engine: Engine) -> Iterator[Connection]:
         try:
-            with self._one_write(), self._single.connect() as conn:
-                return fn(conn)
-        except (DBAPIError, NoConnection) as error:
+            with engine.connect() as conn:
+                try:
+                    yield conn
+                except psycopg.Error as error:
+                    # SQLAlchemy was not asked, so it does not know that the server is gone.
+                    if getattr(conn.connection.dbapi_connection, "closed", True):
+                        conn.invalidate(error)
+                        self.engine.dispose()
+                    raise
+        except (DBAPIError, NoConnection, psycopg.Error) as error:
             raise _as_refusal(error) from error
 
     def close(self) -> None:
@@ -315,7 +308,7 @@ def _as_refusal(error: BaseException) -> BaseException:
         refusal = StorageUnavailable(str(error.orig))
         refusal.__cause__ = error
         return refusal
-    if isinstance(error, sqlite3.Error | NoConnection):
+    if isinstance(error, sqlite3.Error | psycopg.Error | NoConnection):
         refusal = StorageUnavailable(str(error))
         refusal.__cause__ = error
         return refusal

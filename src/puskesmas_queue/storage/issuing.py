@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
@@ -31,7 +32,9 @@ from puskesmas_queue.domain.tickets import (
 from puskesmas_queue.storage import issuing_sql as sql
 from puskesmas_queue.storage import tickets as rows
 from puskesmas_queue.storage.engine import Database, PostgresDatabase
-from puskesmas_queue.storage.transaction import Reading, Tx, channel, quick
+from puskesmas_queue.storage.transaction import Reading, Tx, channel
+
+TAKEN = (IntegrityError, sqlite3.IntegrityError, psycopg.IntegrityError)
 
 
 class DuplicateTicket(Exception):
@@ -106,7 +109,7 @@ def issue(
             return _in_one_statement(db, new, actor)
         return db.write(lambda tx: _step_by_step(tx, new, actor, format_number))
     except StorageUnavailable as error:
-        if isinstance(error.__cause__, IntegrityError | sqlite3.IntegrityError):
+        if isinstance(error.__cause__, TAKEN):
             raise DuplicateTicket from error
         raise
 
@@ -212,7 +215,7 @@ def _step_by_step(
 ) -> Issued:
     parameters = _parameters(new, tx.clinic_id, actor)
     # Taking the key first makes a second request with it wait for this one.
-    taken = quick(tx.conn, sql.TAKE_KEY[tx.dialect], parameters)
+    (taken,) = tx.ask((sql.TAKE_KEY[tx.dialect], parameters))
     found = None if taken else _repeat_of(tx, new)
     if found is not None:
         return Issued(found, is_repeat=True)
@@ -220,7 +223,7 @@ def _step_by_step(
     most = 2**31 - 1 if new.most_places is None else new.most_places
     if most < 1:
         raise QuotaFull(new.unit)
-    counted = quick(tx.conn, sql.COUNT[tx.dialect], {**parameters, "most": most})
+    (counted,) = tx.ask((sql.COUNT[tx.dialect], {**parameters, "most": most}))
     counts = {kind: (value, last_key) for kind, value, last_key in counted}
     if "place" not in counts:
         raise QuotaFull(new.unit)
@@ -233,7 +236,7 @@ def _step_by_step(
         "unit_sequence": in_unit,
         "order_key": order_key,
     }
-    quick(tx.conn, sql.INSERT, {**parameters, **drawn})
+    tx.later(sql.INSERT, {**parameters, **drawn})
     tx.event(
         event_kind(new.lane),
         actor=actor,

@@ -1,31 +1,25 @@
 """The line of a zone and day: its ratio state, its heads, and who stands in it."""
 
-from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy import bindparam, func, select, text
 
-from puskesmas_queue.domain.line import SERVICE_SAMPLE, Head, RatioState
+from puskesmas_queue.domain.line import SERVICE_SAMPLE, RatioState
 from puskesmas_queue.domain.tickets import Lane, Ticket
+from puskesmas_queue.storage.round_trips import locking
 from puskesmas_queue.storage.tables import (
     AT_COUNTER_SQL,
     AWAY_SQL,
     COMPLETED_SQL,
     STANDING_SQL,
-    lines,
     tickets,
     units,
 )
-from puskesmas_queue.storage.tickets import COLUMNS, to_ticket
-from puskesmas_queue.storage.transaction import Reading, Tx, upsert
+from puskesmas_queue.storage.tickets import COLUMNS, SELECT_TICKET, first_ticket, ticket_of
+from puskesmas_queue.storage.transaction import Reading, Tx
 
 # Statements are put together once: for a small one that is most of its cost.
-_IS_LINE = (
-    lines.c.clinic_id == bindparam("of_clinic"),
-    lines.c.zone == bindparam("of_zone"),
-    lines.c.service_date == bindparam("of_day"),
-)
 _STANDS = (
     tickets.c.clinic_id == bindparam("of_clinic"),
     tickets.c.zone == bindparam("of_zone"),
@@ -33,16 +27,20 @@ _STANDS = (
     text(STANDING_SQL),
 )
 _IN_LANE = (*_STANDS, tickets.c.lane == bindparam("of_lane"))
-_RATIO = select(lines.c.priority_taken, lines.c.general_taken).where(*_IS_LINE)
-_LOCK_RATIO = _RATIO.with_for_update()
-_KEEP_RATIO = update(lines).where(*_IS_LINE)
-_HEAD = (
-    select(tickets.c.id, tickets.c.order_key, tickets.c.order_tie)
-    .where(*_IN_LANE)
-    .order_by(tickets.c.order_key, tickets.c.order_tie)
-    .limit(1)
+_RATIO = (
+    "SELECT priority_taken, general_taken FROM lines "
+    "WHERE clinic_id = :clinic_id AND zone = :zone AND service_date = :day"
 )
-_HEAD_OF_UNITS = _HEAD.where(tickets.c.unit.in_(bindparam("of_units", expanding=True)))
+_READ_RATIO = text(_RATIO)
+_LOCK_RATIO = locking(_RATIO)
+_ADD_LINE = text(
+    "INSERT INTO lines (clinic_id, zone, service_date, priority_taken, general_taken) "
+    "VALUES (:clinic_id, :zone, :day, 0, 0) ON CONFLICT DO NOTHING"
+)
+_KEEP_RATIO = text(
+    "UPDATE lines SET priority_taken = :priority, general_taken = :general "
+    "WHERE clinic_id = :clinic_id AND zone = :zone AND service_date = :day"
+)
 _WAITING = (
     select(tickets.c.lane, func.count().label("times")).where(*_STANDS).group_by(tickets.c.lane)
 )
@@ -61,12 +59,11 @@ _AWAY = (
     )
     .order_by(tickets.c.id)
 )
-_AT_COUNTER = select(*COLUMNS).where(
-    tickets.c.clinic_id == bindparam("of_clinic"),
-    tickets.c.counter == bindparam("of_counter"),
-    text(AT_COUNTER_SQL),
+AT_COUNTER = (
+    f"{SELECT_TICKET} WHERE clinic_id = :clinic_id AND counter = :counter AND {AT_COUNTER_SQL}"
 )
-_LOCK_AT_COUNTER = _AT_COUNTER.with_for_update()
+_READ_AT_COUNTER = text(AT_COUNTER)
+_LOCK_AT_COUNTER = locking(AT_COUNTER)
 
 
 def _of(tx: Reading, zone: str, service_date: date, lane: Lane | None = None) -> dict[str, Any]:
@@ -76,49 +73,26 @@ def _of(tx: Reading, zone: str, service_date: date, lane: Lane | None = None) ->
 
 def lock_line(tx: Tx, zone: str, service_date: date) -> RatioState:
     """Lock the zone's line for this transaction, first of all locks, and read its ratio state."""
-    of = _of(tx, zone, service_date)
-    row = tx.conn.execute(_LOCK_RATIO, of).one_or_none()
-    if row is None:
-        key = {"clinic_id": tx.clinic_id, "zone": zone, "service_date": service_date}
-        tx.conn.execute(
-            upsert(tx, lines)
-            .values(**key, priority_taken=0, general_taken=0)
-            .on_conflict_do_nothing()
-        )
-        row = tx.conn.execute(_LOCK_RATIO, of).one()
-    return RatioState(row.priority_taken, row.general_taken)
+    of = {"clinic_id": tx.clinic_id, "zone": zone, "day": service_date}
+    lock = (_LOCK_RATIO[tx.dialect], of)
+    (rows,) = tx.ask(lock)
+    if not rows:
+        _, rows = tx.ask((_ADD_LINE, of), lock)
+    return RatioState(*rows[0])
 
 
 def ratio_state(tx: Reading, zone: str, service_date: date) -> RatioState:
     """Read where the ratio stands."""
-    row = tx.conn.execute(_RATIO, _of(tx, zone, service_date)).one_or_none()
-    return RatioState() if row is None else RatioState(row.priority_taken, row.general_taken)
+    of = {"clinic_id": tx.clinic_id, "zone": zone, "day": service_date}
+    (rows,) = tx.ask((_READ_RATIO, of))
+    return RatioState(*rows[0]) if rows else RatioState()
 
 
 def keep_ratio_state(tx: Tx, zone: str, service_date: date, state: RatioState) -> None:
     """Store where the ratio stands."""
-    taken = {"priority_taken": state.priority_taken, "general_taken": state.general_taken}
-    tx.conn.execute(_KEEP_RATIO, {**_of(tx, zone, service_date), **taken})
-
-
-def head(
-    tx: Reading, zone: str, service_date: date, lane: Lane, unit_codes: Sequence[str]
-) -> tuple[int, Head] | None:
-    """
-    Find the first ticket of a lane.
-
-    Args:
-        unit_codes: Units that the counter may take, none for all.
-
-    Returns:
-        Its id and place, None where nobody waits.
-    """
-    of = _of(tx, zone, service_date, lane)
-    if unit_codes:
-        row = tx.conn.execute(_HEAD_OF_UNITS, {**of, "of_units": list(unit_codes)}).one_or_none()
-    else:
-        row = tx.conn.execute(_HEAD, of).one_or_none()
-    return None if row is None else (row.id, Head(row.order_key, row.order_tie))
+    of = {"clinic_id": tx.clinic_id, "zone": zone, "day": service_date}
+    taken = {"priority": state.priority_taken, "general": state.general_taken}
+    tx.later(_KEEP_RATIO, {**of, **taken})
 
 
 def places(
@@ -156,21 +130,20 @@ def waiting(tx: Reading, zone: str, service_date: date) -> dict[Lane, int]:
 def standing(tx: Reading, zone: str, service_date: date) -> list[Ticket]:
     """Read who stands in the line, each lane in its order, the emergency lane too."""
     rows = tx.conn.execute(_STANDING, _of(tx, zone, service_date))
-    return [to_ticket(row) for row in rows]
+    return [ticket_of(row) for row in rows]
 
 
 def away(tx: Reading, zone: str, service_date: date) -> list[Ticket]:
     """Read who is called, served, held or skipped, in the order of their numbers."""
     rows = tx.conn.execute(_AWAY, _of(tx, zone, service_date))
-    return [to_ticket(row) for row in rows]
+    return [ticket_of(row) for row in rows]
 
 
 def at_counter(tx: Reading, counter: int, *, lock: bool = False) -> Ticket | None:
     """Read the ticket that a counter calls or serves."""
-    statement = _LOCK_AT_COUNTER if lock else _AT_COUNTER
-    of = {"of_clinic": tx.clinic_id, "of_counter": counter}
-    row = tx.conn.execute(statement, of).one_or_none()
-    return None if row is None else to_ticket(row)
+    statement = _LOCK_AT_COUNTER[tx.dialect] if lock else _READ_AT_COUNTER
+    (rows,) = tx.ask((statement, {"clinic_id": tx.clinic_id, "counter": counter}))
+    return first_ticket(rows)
 
 
 def service_times(tx: Reading, zone: str) -> list[float]:

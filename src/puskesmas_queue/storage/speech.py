@@ -1,12 +1,15 @@
 """Announcements in their order, and the screen that speaks them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import bindparam, select, text, update
+from sqlalchemy import select, text
 
-from puskesmas_queue.storage.tables import ANNOUNCING_SQL, announcements, speakers
-from puskesmas_queue.storage.transaction import Reading, Tx, insert_row, upsert
+from puskesmas_queue.storage.round_trips import Rows, moment
+from puskesmas_queue.storage.tables import ANNOUNCING_SQL, announcements
+from puskesmas_queue.storage.transaction import Reading, Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +38,52 @@ class Speaker:
     seen_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What is spoken in a zone or waits to be, in order, and the screen that speaks."""
+
+    open_ones: Sequence[Announced]
+    speaker: Speaker | None
+
+
 _COLUMNS = [announcements.c[field.name] for field in fields(Announced)]
-_OPEN = (
-    select(*_COLUMNS)
-    .where(
-        announcements.c.clinic_id == bindparam("of_clinic"),
-        announcements.c.zone == bindparam("of_zone"),
-        text(ANNOUNCING_SQL),
+_SELECT = f"SELECT {', '.join(column.name for column in _COLUMNS)} FROM announcements"
+OPEN = f"{_SELECT} WHERE {ANNOUNCING_SQL} AND clinic_id = :clinic_id AND zone ="
+"""What is spoken or waits to be; a zone comes behind it."""
+_OPEN_IN_ZONE = text(f"{OPEN} :zone ORDER BY id")
+_SPEAKER = text(
+    "SELECT screen, has_voice, seen_at FROM speakers WHERE clinic_id = :clinic_id AND zone = :zone"
+)
+_ADD = {
+    dialect: text(
+        f"INSERT INTO announcements (clinic_id, {own}zone, ticket_id, number, counter, "
+        "number_text, direction_text, language, state, created_at, started_at) "
+        f"VALUES (:clinic_id, {drawn}:zone, :ticket_id, :number, :counter, :number_text, "
+        ":direction_text, :language, :state, :created_at, :started_at)"
     )
-    .order_by(announcements.c.id)
+    for dialect, own, drawn in (
+        # SQLite has no sequences; its one writer takes the next number.
+        (
+            "sqlite",
+            "id, ",
+            "(SELECT coalesce(max(id), 0) + 1 FROM announcements WHERE clinic_id = :clinic_id), ",
+        ),
+        ("postgresql", "", ""),
+    )
+}
+# Another transaction may have ended one while this one waited for its row.
+_STILL_OPEN = f"WHERE clinic_id = :clinic_id AND id = :id AND {ANNOUNCING_SQL}"
+_BEGIN = text(f"UPDATE announcements SET state = 'speaking', started_at = :now {_STILL_OPEN}")
+_END = text(f"UPDATE announcements SET state = :state, ended_at = :now {_STILL_OPEN}")
+_DROP_QUEUED = text(
+    "UPDATE announcements SET state = 'expired', ended_at = :now WHERE clinic_id = :clinic_id "
+    f"AND ticket_id = :ticket AND {ANNOUNCING_SQL} AND state = 'queued'"
+)
+_APPOINT = text(
+    "INSERT INTO speakers (clinic_id, zone, screen, has_voice, seen_at) "
+    "VALUES (:clinic_id, :zone, :screen, :has_voice, :now) ON CONFLICT (clinic_id, zone) "
+    "DO UPDATE SET screen = excluded.screen, has_voice = excluded.has_voice, "
+    "seen_at = excluded.seen_at"
 )
 
 
@@ -56,29 +96,43 @@ def add(
     number_text: str,
     direction_text: str,
     language: str,
-) -> int:
-    """Put an announcement at the end of its zone's list and return its id."""
-    return insert_row(
-        tx,
-        announcements,
-        {
-            "zone": zone,
-            "ticket_id": ticket_id,
-            "number": number,
-            "counter": counter,
-            "number_text": number_text,
-            "direction_text": direction_text,
-            "language": language,
-            "state": "queued",
-            "created_at": tx.now,
-        },
-    )
+    *,
+    begins: bool,
+) -> None:
+    """Put an announcement at the end of its zone's list; it may begin to be spoken at once."""
+    values = {
+        "clinic_id": tx.clinic_id,
+        "zone": zone,
+        "ticket_id": ticket_id,
+        "number": number,
+        "counter": counter,
+        "number_text": number_text,
+        "direction_text": direction_text,
+        "language": language,
+        "state": "speaking" if begins else "queued",
+        "created_at": tx.now,
+        "started_at": tx.now if begins else None,
+    }
+    tx.later(_ADD[tx.dialect], values)
 
 
-def open_ones(tx: Reading, zone: str) -> list[Announced]:
+def heard(tx: Reading, zone: str) -> Heard:
+    """Read what is spoken or waits to be, and who speaks."""
+    of = {"clinic_id": tx.clinic_id, "zone": zone}
+    return heard_of(*tx.ask((_OPEN_IN_ZONE, of), (_SPEAKER, of)))
+
+
+def heard_of(open_ones: Rows, speakers: Rows) -> Heard:
+    """Make it of the rows of both questions."""
+    speaker = None
+    for screen, has_voice, seen_at in speakers:
+        speaker = Speaker(screen, bool(has_voice), moment(seen_at))
+    return Heard([_announced(row) for row in open_ones], speaker)
+
+
+def open_ones(tx: Reading, zone: str) -> Sequence[Announced]:
     """Read what is spoken or waits to be, in order."""
-    rows = tx.conn.execute(_OPEN, {"of_clinic": tx.clinic_id, "of_zone": zone})
-    return [Announced(*row) for row in rows]
+    return heard(tx, zone).open_ones
 
 
 def latest(tx: Reading, limit: int) -> list[Announced]:
@@ -104,56 +158,30 @@ def by_id(tx: Reading, announcement_id: int) -> Announced | None:
 
 def begin(tx: Tx, announcement_id: int) -> None:
     """Mark one as being spoken from now on."""
-    _change(tx, announcement_id, {"state": "speaking", "started_at": tx.now})
+    tx.later(_BEGIN, {"clinic_id": tx.clinic_id, "id": announcement_id, "now": tx.now})
 
 
 def end(tx: Tx, announcement_id: int, state: str) -> None:
     """Mark one as `spoken` or `expired`."""
-    _change(tx, announcement_id, {"state": state, "ended_at": tx.now})
+    of = {"clinic_id": tx.clinic_id, "id": announcement_id}
+    tx.later(_END, {**of, "state": state, "now": tx.now})
 
 
 def drop_queued(tx: Tx, ticket_id: int) -> None:
     """Drop what waits to be spoken of a ticket; what is being spoken comes to its end."""
-    tx.conn.execute(
-        update(announcements)
-        .where(
-            announcements.c.clinic_id == tx.clinic_id,
-            announcements.c.ticket_id == ticket_id,
-            text(ANNOUNCING_SQL),
-            text("state = 'queued'"),
-        )
-        .values(state="expired", ended_at=tx.now)
-    )
-
-
-def speaker(tx: Reading, zone: str) -> Speaker | None:
-    """Read which screen speaks in a zone."""
-    row = tx.conn.execute(
-        select(speakers.c.screen, speakers.c.has_voice, speakers.c.seen_at).where(
-            speakers.c.clinic_id == tx.clinic_id, speakers.c.zone == zone
-        )
-    ).one_or_none()
-    return None if row is None else Speaker(*row)
+    tx.later(_DROP_QUEUED, {"clinic_id": tx.clinic_id, "ticket": ticket_id, "now": tx.now})
 
 
 def appoint(tx: Tx, zone: str, screen: str, has_voice: bool) -> None:
     """Let this screen speak, or note that it was heard of."""
-    values = {"screen": screen, "has_voice": has_voice, "seen_at": tx.now}
-    tx.conn.execute(
-        upsert(tx, speakers)
-        .values(clinic_id=tx.clinic_id, zone=zone, **values)
-        .on_conflict_do_update(index_elements=["clinic_id", "zone"], set_=values)
-    )
+    values = {"zone": zone, "screen": screen, "has_voice": has_voice}
+    tx.later(_APPOINT, {"clinic_id": tx.clinic_id, "now": tx.now, **values})
 
 
-def _change(tx: Tx, announcement_id: int, values: dict[str, object]) -> None:
-    tx.conn.execute(
-        update(announcements)
-        .where(
-            announcements.c.clinic_id == tx.clinic_id,
-            announcements.c.id == announcement_id,
-            # Another transaction may have ended it while this one waited for the row.
-            text(ANNOUNCING_SQL),
-        )
-        .values(**values)
-    )
+def _announced(row: Sequence[Any]) -> Announced:
+    values = dict(zip((column.name for column in _COLUMNS), row, strict=True))
+    values |= {
+        "created_at": moment(values["created_at"]),
+        "started_at": moment(values["started_at"]),
+    }
+    return Announced(**values)

@@ -1,11 +1,12 @@
 """Ticket rows: reading one, changing one, counting places."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, func, select, text, update
+from sqlalchemy import TextClause, delete, func, select, text, update
 
 from puskesmas_queue.domain.tickets import (
     Lane,
@@ -15,41 +16,63 @@ from puskesmas_queue.domain.tickets import (
     Ticket,
     TicketState,
 )
+from puskesmas_queue.storage.round_trips import local_date, locking, moment
 from puskesmas_queue.storage.tables import OPEN_SQL, day_counts, idempotency_keys, tickets
 from puskesmas_queue.storage.transaction import Reading, Tx
 
 COLUMNS = [tickets.c[field.name] for field in fields(Ticket)]
 
-# Statements are put together once: for a small one that is most of its cost.
-_IS_TICKET = (
-    tickets.c.clinic_id == bindparam("of_clinic"),
-    tickets.c.id == bindparam("of_ticket"),
-)
-_BY_ID = select(*COLUMNS).where(*_IS_TICKET)
-_LOCK_BY_ID = _BY_ID.with_for_update()
-_BY_CODE = select(*COLUMNS).where(
-    tickets.c.clinic_id == bindparam("of_clinic"), tickets.c.code == bindparam("of_code")
-)
-_CHANGE = update(tickets).where(*_IS_TICKET)
+SELECT_TICKET = f"SELECT {', '.join(f'tickets.{column.name}' for column in COLUMNS)} FROM tickets"
+_BY_ID = f"{SELECT_TICKET} WHERE clinic_id = :clinic_id AND id = :ticket"
+_LOCK_BY_ID = locking(_BY_ID)
+_LOCK_UNLESS_HELD = locking(f"{_BY_ID} AND state <> 'held'")
+_READ_BY_ID = text(_BY_ID)
+_READ_BY_CODE = text(f"{SELECT_TICKET} WHERE clinic_id = :clinic_id AND code = :code")
 
 
-def to_ticket(row: Row[Any]) -> Ticket:
-    """Make a ticket of a row of `COLUMNS`."""
-    values = row._asdict()
-    reason, payment = values["priority_reason"], values["payment_type"]
-    values["lane"] = Lane(values["lane"])
-    values["state"] = TicketState(values["state"])
-    values["source"] = Source(values["source"])
-    values["priority_reason"] = None if reason is None else PriorityReason(reason)
-    values["payment_type"] = None if payment is None else PaymentType(payment)
-    return Ticket(**values)
+def _optional(make: Callable[[str], Any]) -> Callable[[str | None], Any]:
+    return lambda value: None if value is None else make(value)
+
+
+_MAKERS: dict[str, Callable[[Any], Any]] = {
+    "service_date": local_date,
+    "lane": Lane,
+    "priority_reason": _optional(PriorityReason),
+    "payment_type": _optional(PaymentType),
+    "source": Source,
+    "state": TicketState,
+    **{column.name: moment for column in COLUMNS if column.name.endswith(("_at", "_time"))},
+}
+_MAKER_BY_PLACE = [
+    (place, _MAKERS[column.name]) for place, column in enumerate(COLUMNS) if column.name in _MAKERS
+]
+
+
+def ticket_of(row: Sequence[Any]) -> Ticket:
+    """Make a ticket of the values of `COLUMNS`, as SQLAlchemy or a driver reads them."""
+    values = list(row)
+    for place, make in _MAKER_BY_PLACE:
+        values[place] = make(values[place])
+    return Ticket(*values)
+
+
+def first_ticket(rows: Sequence[Sequence[Any]]) -> Ticket | None:
+    """Make a ticket of the first of some rows, None where there is none."""
+    return ticket_of(rows[0]) if rows else None
 
 
 def by_id(tx: Reading, ticket_id: int, *, lock: bool = False) -> Ticket | None:
     """Read a ticket; with `lock` nobody else changes it until this transaction ends."""
-    of = {"of_clinic": tx.clinic_id, "of_ticket": ticket_id}
-    row = tx.conn.execute(_LOCK_BY_ID if lock else _BY_ID, of).one_or_none()
-    return None if row is None else to_ticket(row)
+    statement = _LOCK_BY_ID[tx.dialect] if lock else _READ_BY_ID
+    (rows,) = tx.ask((statement, {"clinic_id": tx.clinic_id, "ticket": ticket_id}))
+    return first_ticket(rows)
+
+
+def lock_unless_held(tx: Tx, ticket_id: int) -> Ticket | None:
+    """Lock a ticket, but not one that is held: its counter has to be locked before."""
+    of = {"clinic_id": tx.clinic_id, "ticket": ticket_id}
+    (rows,) = tx.ask((_LOCK_UNLESS_HELD[tx.dialect], of))
+    return first_ticket(rows)
 
 
 def numbers(tx: Reading, ids: Iterable[int]) -> dict[int, str]:
@@ -64,8 +87,8 @@ def numbers(tx: Reading, ids: Iterable[int]) -> dict[int, str]:
 
 def by_code(tx: Reading, code: str) -> Ticket | None:
     """Read the ticket of a status page."""
-    row = tx.conn.execute(_BY_CODE, {"of_clinic": tx.clinic_id, "of_code": code}).one_or_none()
-    return None if row is None else to_ticket(row)
+    (rows,) = tx.ask((_READ_BY_CODE, {"clinic_id": tx.clinic_id, "code": code}))
+    return first_ticket(rows)
 
 
 def by_number(tx: Reading, service_date: date, number: str) -> Ticket | None:
@@ -77,14 +100,21 @@ def by_number(tx: Reading, service_date: date, number: str) -> Ticket | None:
             tickets.c.number == number,
         )
     ).one_or_none()
-    return None if row is None else to_ticket(row)
+    return None if row is None else ticket_of(row)
 
 
 def change(tx: Tx, ticket: Ticket, **values: Any) -> Ticket:
-    """Change columns of a ticket and return it changed."""
+    """Change columns of a ticket that is locked, and return it changed."""
     of = {"of_clinic": tx.clinic_id, "of_ticket": ticket.id}
-    tx.conn.execute(_CHANGE, {**of, **values})
+    tx.later(_change(tuple(values)), {**of, **values})
     return replace(ticket, **values)
+
+
+@lru_cache
+def _change(names: tuple[str, ...]) -> TextClause:
+    """Put a statement together once: for a small one that is most of its cost."""
+    given = ", ".join(f"{tickets.c[name].name} = :{name}" for name in names)
+    return text(f"UPDATE tickets SET {given} WHERE clinic_id = :of_clinic AND id = :of_ticket")
 
 
 def left_open(tx: Reading, before: date, limit: int) -> list[Ticket]:
@@ -99,7 +129,7 @@ def left_open(tx: Reading, before: date, limit: int) -> list[Ticket]:
         .order_by(tickets.c.id)
         .limit(limit)
     )
-    return [to_ticket(row) for row in rows]
+    return [ticket_of(row) for row in rows]
 
 
 def held_since(tx: Reading, service_date: date, before: datetime) -> list[Ticket]:
@@ -112,7 +142,7 @@ def held_since(tx: Reading, service_date: date, before: datetime) -> list[Ticket
             tickets.c.held_at <= before,
         )
     )
-    return [to_ticket(row) for row in rows]
+    return [ticket_of(row) for row in rows]
 
 
 def all_of_day(tx: Reading, service_date: date) -> list[Ticket]:
@@ -122,7 +152,7 @@ def all_of_day(tx: Reading, service_date: date) -> list[Ticket]:
         .where(tickets.c.clinic_id == tx.clinic_id, tickets.c.service_date == service_date)
         .order_by(tickets.c.id)
     )
-    return [to_ticket(row) for row in rows]
+    return [ticket_of(row) for row in rows]
 
 
 def page_of_day(
@@ -147,7 +177,7 @@ def page_of_day(
     if unit is not None:
         statement = statement.where(tickets.c.unit == unit)
     rows = tx.conn.execute(statement.order_by(place).limit(limit))
-    return [to_ticket(row) for row in rows]
+    return [ticket_of(row) for row in rows]
 
 
 def newest_day(tx: Reading) -> date | None:
