@@ -30,7 +30,7 @@ from puskesmas_queue.services.line import today
 from puskesmas_queue.storage.tables import counters, tickets
 from puskesmas_queue.storage.transaction import Tx
 
-WAITING = 10_000
+WAITING, FEWEST = 10_000, 500
 OLD = 1_000_000
 COUNTERS = 8
 FIRST_SPARE, SPARES = 10, 11
@@ -83,7 +83,7 @@ def main() -> int:
 
 def _history(kind: str, configs: list[Any], wanted: harness.Wanted) -> harness.Row:
     """Compare calling with nothing old and with a long history, in turns."""
-    waiting, old = wanted.size(WAITING, WAITING), wanted.size(OLD, OLD // 5)
+    waiting, old = max(FEWEST, wanted.size(WAITING, WAITING)), wanted.size(OLD, OLD // 5)
     calls = wanted.size(100, 60)
     clinics = [open_clinic(config) for config in configs]
     times: list[list[float]] = [[], []]
@@ -123,7 +123,7 @@ def _against_skip_locked(
     config: Any, ceiling_url: str, folder: Path, wanted: harness.Wanted
 ) -> list[harness.Row]:
     """Compare all counters at once with one statement that knows no ratio, no rules, no audit."""
-    waiting, calls = wanted.size(WAITING, WAITING), wanted.size(60, 30)
+    waiting, calls = max(FEWEST, wanted.size(WAITING, WAITING)), wanted.size(60, 30)
     clinic = open_clinic(config)
     ceilings: list[pgbench.Result] = []
     alone, pairs = Rounds(), Rounds()

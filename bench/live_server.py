@@ -18,7 +18,6 @@ from puskesmas_queue.cli.serve import (
     BACKLOG,
     SWITCH_S,
     address,
-    raise_open_files,
     uvicorn_options,
 )
 from puskesmas_queue.clinic import open_clinic
@@ -39,14 +38,14 @@ def publish(page: Page) -> Response:
 
 def main() -> None:
     """Serve as `serve` does."""
-    raise_open_files()
     sys.setswitchinterval(SWITCH_S)
-    clinic = open_clinic(load_config(Path(sys.argv[1]), {}))
+    config = load_config(Path(sys.argv[1]), {})
+    clinic = open_clinic(config)
     extra = [route("/bench/publish", publish, methods=("POST",), permission=Permission.PUBLIC)]
     with socket.create_server(("127.0.0.1", 0), backlog=BACKLOG) as listener:
         print(f"serves at {address(listener)}", flush=True)
         app = make_app(clinic, extra=extra)
-        uvicorn.Server(uvicorn.Config(app, **uvicorn_options())).run(sockets=[listener])
+        uvicorn.Server(uvicorn.Config(app, **uvicorn_options(config))).run(sockets=[listener])
 
 
 if __name__ == "__main__":

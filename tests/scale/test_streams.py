@@ -5,6 +5,7 @@ import gc
 import logging
 import socket
 from contextlib import asynccontextmanager, closing, suppress
+from pathlib import Path
 
 import pytest
 import uvicorn
@@ -12,10 +13,11 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from puskesmas_queue.cli.serve import uvicorn_options
-from puskesmas_queue.live import reader as reader_module
 from puskesmas_queue.live.hub import Hub
 from puskesmas_queue.live.reader import Reader
 from puskesmas_queue.live.stream import LiveStream
+from puskesmas_queue.web.connections import Bounds, Connections
+from support.clinics import make_config
 
 READERS = 300
 EVENT = 20_000
@@ -31,7 +33,9 @@ class Hall:
         self.value = 0
         self.hub = Hub(self.render, lambda name: frozenset({"line"}), lambda: 0, "v1")
         app = Starlette(routes=[Route("/live", self.live)])
-        self.server = uvicorn.Server(uvicorn.Config(app, lifespan="off", **uvicorn_options()))
+        options = uvicorn_options(make_config("sqlite:///none.db", Path()))
+        options["http"] = Connections(Bounds(unread_s=2, look_s=0.2))
+        self.server = uvicorn.Server(uvicorn.Config(app, lifespan="off", **options))
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=READERS)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         self.listener.setblocking(False)
@@ -91,11 +95,8 @@ def readers_alive() -> int:
     return sum(isinstance(one, Reader) for one in gc.get_objects())
 
 
-def test_who_never_reads_is_dropped_and_leaves_nothing(monkeypatch):
+def test_who_never_reads_is_dropped_and_leaves_nothing(caplog):
     """300 of them cost one who reads nothing, and their memory is bounded until they are gone."""
-    monkeypatch.setattr(reader_module, "SEND_TIMEOUT_S", 2.0)
-    # What the server says of a stream that it had to break off is no failure here.
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
 
     async def scene() -> None:
         async with hall() as place:
@@ -118,16 +119,15 @@ def test_who_never_reads_is_dropped_and_leaves_nothing(monkeypatch):
                     assert max(kept) <= 65_536 + 2 * EVENT
                 await place.until_readers(1)
                 assert readers_alive() == 1
-            for client in clients:
-                client.close()
+                assert len(place.server.server_state.connections) == 1
             await place.until_readers(0)
             await until(lambda: not place.server.server_state.connections)
             assert readers_alive() == 0
+            for client in clients:
+                client.close()
 
-    try:
-        asyncio.run(scene())
-    finally:
-        logging.getLogger("uvicorn.error").setLevel(logging.NOTSET)
+    asyncio.run(scene())
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 def test_who_goes_away_leaves_nothing():

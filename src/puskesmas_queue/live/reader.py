@@ -13,8 +13,12 @@ from typing import Any
 
 from starlette.types import Message, Send
 
-SEND_TIMEOUT_S = 30.0
-"""A reader that takes nothing for so long is let go."""
+SEND_TIMEOUT_S = 45.0
+"""
+A reader that takes nothing for so long is let go.
+
+The connection itself is ended before, by `web.connections`, under the servers that we start.
+"""
 log = logging.getLogger(__name__)
 
 
