@@ -15,6 +15,7 @@ from puskesmas_queue.domain.tickets import (
     PaymentType,
     PriorityReason,
     Source,
+    Ticket,
     TicketRequest,
     TicketState,
 )
@@ -79,6 +80,7 @@ __all__ = [
     "Speech",
     "TemplateAnswer",
     "TextAnswer",
+    "Ticket",
     "TicketFact",
     "TicketRequest",
     "TicketState",

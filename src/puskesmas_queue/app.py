@@ -104,13 +104,13 @@ def make_app(
     clinic.listen(hub.touched)
     timers = Timers(clinic)
     lives = PluginLives(clinic, Outbox(clinic))
-    stop_listening = _listener(clinic)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         # Thousands of open streams are garbage that never is: look for it less often.
         gc.set_threshold(50_000, 20, 1_000)
         clinic.plugins.log_broken()
+        stop_listening = _listener(clinic)
         hub.start()
         ending = asyncio.create_task(LiveStream.end_with_server(hub))
         timers.start()

@@ -17,8 +17,15 @@ from puskesmas_queue.api import (
     hookimpl,
 )
 from puskesmas_queue.domain.events import FACTS
-from puskesmas_queue.testing import MORNING, ClinicUnderTest, MovedClock
-from puskesmas_queue.testing.contract import play_morning
+from puskesmas_queue.storage import migrate
+from puskesmas_queue.testing import (
+    MORNING,
+    ClinicUnderTest,
+    FakeAnnouncer,
+    FakePrinter,
+    MovedClock,
+)
+from puskesmas_queue.testing.hall import play_morning
 
 
 class Settings(BaseModel):
@@ -114,6 +121,34 @@ def test_a_clinic_goes_on_in_its_folder(tmp_path):
         clinic.issue()
     with ClinicUnderTest(tmp_path, clock=clock) as clinic:
         assert clinic.issue().number == "A-002"
+
+
+@pytest.mark.postgres
+def test_a_clinic_on_postgresql_makes_its_tables_and_goes_on(tmp_path, empty_postgres_url):
+    plugin, clock = Listener(), MovedClock()
+    for number in ("A-001", "A-002"):
+        with ClinicUnderTest(
+            tmp_path, [("listener", plugin)], clock=clock, url=empty_postgres_url
+        ) as clinic:
+            assert clinic.issue().number == number
+            assert [one.is_good for one in clinic.deliver()] == [True]
+    assert migrate.current(empty_postgres_url) == migrate.head()
+    assert list(tmp_path.glob("*.db")) == []
+
+
+def test_a_slip_is_printed_and_a_call_is_spoken(puskesmas_clinics):
+    printer, voice = FakePrinter("desk"), FakeAnnouncer("hall")
+    clinic = puskesmas_clinics(paper=printer, sound=voice)
+    clinic.set("display.language", "en")
+    ticket = clinic.issue()
+
+    assert clinic.print_slip(ticket, "desk", language="en").state == "printed"
+    assert [slip.ticket.number for slip in printer.slips] == ["A-001"]
+    assert clinic.speak(clinic.call_next(), "hall").sound == (b"RIFF",)
+    assert [language for _, language in voice.spoken] == ["en"]
+    printer.failure = OSError("no paper")
+    assert clinic.print_slip(ticket, "desk", "browser").state == "by_page"
+    assert [(row.hook, row.kind) for row in clinic.faults()] == [("printer desk", "raised")]
 
 
 def test_time_passes_and_the_clinic_trusts_it(puskesmas_clinic):

@@ -1,7 +1,11 @@
 """The contract passes a good plugin, and each of its tests fails with a plugin that breaks it."""
 
+import importlib
+import socket
 import sqlite3
+import sys
 import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 
@@ -11,21 +15,30 @@ from pydantic import BaseModel
 from sqlalchemy import text
 
 from puskesmas_queue.api import (
+    Announcer,
     Health,
     HealthCheck,
+    Lane,
     NavItem,
     Panel,
     Permission,
     PluginDataUnavailable,
     PluginRoute,
+    Printed,
+    Printer,
     Simulator,
+    Speech,
     TextAnswer,
     hookimpl,
 )
 from puskesmas_queue.domain.errors import PluginSettingsInvalid, SetupError
-from puskesmas_queue.plugin_host.dispatch import PluginFailed
+from puskesmas_queue.extensions import SLOTS
+from puskesmas_queue.plugin_host.dispatch import Dispatcher, PluginFailed
 from puskesmas_queue.plugin_host.guard import NoAnswer
+from puskesmas_queue.services import providers
 from puskesmas_queue.testing import ClinicUnderTest, PluginContract
+from puskesmas_queue.testing import clinic as clinic_module
+from puskesmas_queue.testing import contract as contract_module
 from support.distributions import shelf_on_path
 
 MIGRATION = """
@@ -100,6 +113,10 @@ def page(request, ctx):
     return TextAnswer("hello")
 
 
+def ticket_panel(request, ctx):
+    return TextAnswer(f"<p>{request.ticket.number}</p>", "text/html")
+
+
 def issued(ticket):
     pass
 
@@ -116,8 +133,10 @@ GOOD = plugin_of(
     register_nav=lambda: [NavItem("Tried", "/", Permission.DAY_VIEW)],
     register_panels=lambda: [
         Panel("dashboard", "hello", "Hello", lambda request, ctx: TextAnswer("hi", "text/html")),
-        Panel("counter.ticket", "more", "More", page),
+        Panel("counter.ticket", "more", "More", ticket_panel),
     ],
+    register_printers=lambda: [Printer("good", lambda slip, ctx: Printed("printed"))],
+    register_announcers=lambda: [Announcer("good", lambda words, language, ctx: Speech())],
     register_commands=lambda: click.Command("tried"),
     register_health_checks=lambda: [HealthCheck("way", lambda ctx: Health("ok", "fine"))],
     register_simulators=lambda: [Simulator("stand-in", lambda folder, port: Running())],
@@ -145,6 +164,10 @@ class TestStoring(PluginContract):
         plugin = storing_plugin(tmp_path_factory.mktemp("package"))
         plugin.register_settings = hookimpl(lambda: NeedySettings)
         type(self).plugin = plugin
+
+    @contextmanager
+    def anew(self):
+        yield self.plugin
 
 
 class TestRefusing(PluginContract):
@@ -243,6 +266,124 @@ def test_one_that_chokes_on_a_second_delivery(tmp_path):
         contract(plugin_of(ticket_called=ticket_called)).test_redelivery_changes_nothing(tmp_path)
 
 
+IN_MEMORY = """
+import secrets
+
+from sqlalchemy import text
+
+from puskesmas_queue.api import hookimpl
+
+SEEN = set()
+INSERT = "INSERT INTO remembering_facts VALUES (:clinic, :fact, 0)"
+
+
+@hookimpl
+def ticket_issued(fact, ctx):
+    if fact.id in SEEN:
+        return
+    SEEN.add(fact.id)
+    given = {"clinic": ctx.clinic_id, "fact": KEY}
+    ctx.data.write(lambda connection: connection.execute(text(INSERT), given))
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        ("fact.id", "ticket_issued after a restart: IntegrityError"),
+        ("secrets.token_hex()", "ticket_issued after a restart changed its tables"),
+    ],
+)
+def test_one_that_remembers_facts_in_memory_only(key, found, tmp_path, monkeypatch):
+    """It bears a second delivery, but not in the next process."""
+    package = tmp_path / "shelf/remembering"
+    versions = package / "migrations/versions"
+    versions.mkdir(parents=True)
+    down = 'op.drop_table("remembering_facts")'
+    migration = MIGRATION.format(table="remembering_facts", down=down)
+    (versions / "0001_first.py").write_text(migration)
+    (package / "__init__.py").write_text(IN_MEMORY.replace("KEY", key))
+    monkeypatch.syspath_prepend(tmp_path / "shelf")
+    plugin = importlib.import_module("remembering")
+    tried = contract(plugin, "remembering")
+
+    tried.test_redelivery_changes_nothing(tmp_path / "one")
+    with pytest.raises(AssertionError, match=found):
+        tried.test_redelivery_after_a_restart_changes_nothing(tmp_path / "two")
+    assert sys.modules.pop("remembering") is plugin
+
+
+def test_one_with_tables_that_cannot_be_made_anew(tmp_path):
+    tried = contract(storing_plugin(tmp_path / "package"))
+
+    with pytest.raises(AssertionError, match="override `anew`"):
+        tried.test_redelivery_after_a_restart_changes_nothing(tmp_path / "clinic")
+
+
+# Silence
+
+
+def wait_for_ever(*_):
+    """Ask somebody, without a time-out."""
+    with socket.create_connection(("example.org", 80)) as connection:
+        connection.recv(1)
+
+
+def wait_a_moment(*_):
+    """Ask somebody, and bear that nobody answers."""
+    far = socket.create_connection(("example.org", 80), timeout=0.2)
+    with far, suppress(TimeoutError):
+        far.recv(1)
+    return Printed("failed", "no answer")
+
+
+CARELESS = {
+    "ticket_called": wait_for_ever,
+    "startup": wait_for_ever,
+    "register_printers": lambda: [Printer("far", wait_for_ever)],
+    "register_announcers": lambda: [Announcer("far", wait_for_ever)],
+    "register_health_checks": lambda: [HealthCheck("far", wait_for_ever)],
+}
+
+
+@pytest.mark.parametrize("hook", CARELESS)
+def test_one_that_waits_for_ever(hook, tmp_path, monkeypatch):
+    for module, name in (
+        (clinic_module, "STARTUP_DEADLINE_S"),
+        (providers, "PRINT_DEADLINE_S"),
+        (providers, "SPEAK_DEADLINE_S"),
+        (contract_module, "CHECK_S"),
+    ):
+        assert getattr(module, name) >= 1
+        monkeypatch.setattr(module, name, 0.5)
+    tell = Dispatcher.tell
+
+    def impatient(self, *given):
+        self._fact_deadline_s = 0.5
+        return tell(self, *given)
+
+    monkeypatch.setattr(Dispatcher, "tell", impatient)
+
+    with pytest.raises(AssertionError, match="no end within"):
+        contract(plugin_of(**{hook: CARELESS[hook]})).test_silence_is_borne(tmp_path)
+
+
+def test_one_that_bears_silence(tmp_path):
+    plugin = plugin_of(
+        ticket_called=wait_a_moment,
+        register_printers=lambda: [Printer("far", wait_a_moment)],
+    )
+    contract(plugin).test_silence_is_borne(tmp_path)
+
+
+def test_one_that_was_to_talk_and_does_not(tmp_path):
+    plugin = plugin_of(register_settings=lambda: Settings, ticket_called=lambda ticket: None)
+    tried = contract(plugin, online={"greeting": "Hai"})
+
+    with pytest.raises(AssertionError, match="it connected to nobody"):
+        tried.test_silence_is_borne(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("hook", "answer", "found"),
     [
@@ -250,6 +391,21 @@ def test_one_that_chokes_on_a_second_delivery(tmp_path):
         ("estimate_wait", lambda: 5, "estimate_wait nonsense"),
         ("format_announcement", lambda: "A", "format_announcement nonsense"),
         ("check_ticket_request", lambda: 1 / 0, "check_ticket_request raised"),
+        (
+            "check_ticket_request",
+            lambda request: None if request.lane is Lane.GENERAL else 1 / 0,
+            "check_ticket_request raised: ZeroDivisionError",
+        ),
+        (
+            "choose_lane",
+            lambda heads: print(heads.general.order_key) if heads.priority else None,
+            "choose_lane raised: AttributeError",
+        ),
+        (
+            "format_announcement",
+            lambda call: {"id": None}[call.language],
+            "format_announcement raised: KeyError",
+        ),
         ("format_ticket_number", lambda: "A-1", "the same number"),
         ("format_ticket_number", lambda sequence: f"X{sequence}", "the same number"),
     ],
@@ -270,6 +426,18 @@ def test_one_that_decides_badly(hook, answer, found, tmp_path):
         ("register_nav", lambda: [NavItem("", "/", Permission.CALL)], AssertionError, "nonsense"),
         ("register_nav", lambda: [NavItem("T", "/t", Permission.CALL)], AssertionError, "no page"),
         ("register_panels", lambda: [Panel("top", "t", "T", page)], AssertionError, "nonsense"),
+        (
+            "register_printers",
+            lambda: [Printer("Bad Name", silent_printer)],
+            AssertionError,
+            "register_printers nonsense",
+        ),
+        (
+            "register_announcers",
+            lambda: [Announcer("voice", "speak")],
+            AssertionError,
+            "register_announcers nonsense",
+        ),
         ("register_commands", lambda: 7, AssertionError, "register_commands nonsense"),
         ("register_settings", lambda: 7, PluginSettingsInvalid, None),
         (
@@ -297,13 +465,66 @@ def test_one_that_brings_what_cannot_be_used(hook, answer, error, found, tmp_pat
         contract(plugin_of(**{hook: answer})).test_registration_is_quick_and_sound(tmp_path)
 
 
-def test_one_whose_page_fails(tmp_path):
-    def broken(request, ctx):
-        raise ConnectionError("no route")
+def broken(*_):
+    raise ConnectionError("no route")
 
-    plugin = plugin_of(register_routes=lambda: [PluginRoute("/", broken, Permission.CALL)])
 
-    with pytest.raises(AssertionError, match="/x/tried/ answered 5"):
+def silent_printer(slip, ctx):
+    return Printed("printed")
+
+
+@pytest.mark.parametrize(
+    ("hook", "brought", "found"),
+    [
+        ("register_printers", Printer("bad", broken), "printer bad raised: ConnectionError"),
+        ("register_printers", Printer("bad", lambda slip, ctx: True), "printer bad nonsense"),
+        ("register_announcers", Announcer("bad", broken), "announcer bad raised"),
+        ("register_announcers", Announcer("bad", lambda *_: "hai"), "announcer bad nonsense"),
+        (
+            "register_announcers",
+            Announcer("bad", lambda words, language, ctx: {"id": Speech()}[language]),
+            "announcer bad raised: KeyError",
+        ),
+    ],
+)
+def test_one_whose_printer_or_voice_fails(hook, brought, found, tmp_path):
+    with pytest.raises(AssertionError, match=found):
+        contract(plugin_of(**{hook: lambda: [brought]})).test_printers_and_announcers_answer(
+            tmp_path
+        )
+
+
+def needs_a_field(request, ctx):
+    return TextAnswer(request.form["name"])
+
+
+@pytest.mark.parametrize(
+    ("route", "found"),
+    [
+        (PluginRoute("/", broken, Permission.CALL), "GET /x/tried/ answered 5"),
+        (PluginRoute("/rooms/{n}", broken, Permission.CALL), "GET /x/tried/rooms/1 answered 5"),
+        (
+            PluginRoute("/", lambda request, ctx: TextAnswer("gone", status=404), Permission.CALL),
+            "GET /x/tried/ answered 404",
+        ),
+        (
+            PluginRoute("/save", needs_a_field, Permission.CALL, ("POST",)),
+            "POST /x/tried/save answered 5",
+        ),
+    ],
+)
+def test_one_whose_page_fails(route, found, tmp_path):
+    plugin = plugin_of(register_routes=lambda: [route])
+
+    with pytest.raises(AssertionError, match=found):
+        contract(plugin).test_pages_answer_and_refuse(tmp_path)
+
+
+@pytest.mark.parametrize("slot", SLOTS)
+def test_one_whose_panel_fails(slot, tmp_path):
+    plugin = plugin_of(register_panels=lambda: [Panel(slot, "bad", "Bad", broken)])
+
+    with pytest.raises(AssertionError, match="panel bad raised: ConnectionError"):
         contract(plugin).test_pages_answer_and_refuse(tmp_path)
 
 

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterator
+from types import MappingProxyType
 
 import pytest
 from click.testing import CliRunner
@@ -23,6 +24,7 @@ class TestContract(PluginContract):
 
     name = NAME
     plugin = plugin
+    online = MappingProxyType({"address": "https://webhook.example.org/calls", "secret": SECRET})
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from puskesmas_queue.domain.tickets import (
     Ticket,
     TicketRequest,
 )
-from puskesmas_queue.extensions import Context
+from puskesmas_queue.extensions import Context, Printed, Speech
 from puskesmas_queue.plugin_host.dispatch import Outcome, PluginFailed
 from puskesmas_queue.services import (
     accounts,
@@ -30,14 +30,16 @@ from puskesmas_queue.services import (
     day,
     devices,
     facts,
+    options,
     plugin_settings,
     presets,
+    providers,
     sessions,
     tickets,
 )
 from puskesmas_queue.settings import ClinicConfig, Config, DatabaseConfig, SecurityConfig
 from puskesmas_queue.storage import faults as fault_rows
-from puskesmas_queue.storage import migrate
+from puskesmas_queue.storage import migrate, speech
 from puskesmas_queue.storage import plugin_settings as setting_rows
 from puskesmas_queue.storage.crypto import make_key_file
 from puskesmas_queue.storage.faults import FaultRow
@@ -61,6 +63,7 @@ MORNING = datetime(2026, 2, 26, 0, 30, tzinfo=UTC)
 KIOSK = Actor("device", name="kiosk", device="k" * 22, address="127.0.0.1")
 STAFF = Actor("user", 7, "Budi", "s" * 22, "127.0.0.1", "Firefox", Role.PETUGAS_LOKET)
 PATIENCE_S = 10.0
+LATEST_CALLS = 20
 
 
 class MovedClock(ShiftedClock):
@@ -92,6 +95,8 @@ class ClinicUnderTest:
         plugins: Names and plugins, which need not be installed.
         settings: Each plugin's own settings, by plugin and field; strings as typed in the form.
         clock: Where time comes from.
+        url: A PostgreSQL database of this folder's own, `postgresql://…`; it may be empty. None
+            for a file of SQLite in the folder.
     """
 
     def __init__(
@@ -101,15 +106,14 @@ class ClinicUnderTest:
         *,
         settings: Mapping[str, Mapping[str, str]] | None = None,
         clock: MovedClock | None = None,
+        url: str | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.clock = clock or MovedClock()
-        self.config = make_config(folder)
-        file = self.config.database.file
-        assert file is not None
-        is_new = not file.exists()
+        self.config = make_config(folder, url)
+        is_new = not self.config.key_path.exists()
         if is_new:
-            file.write_bytes(_migrated())
+            self._make_tables()
             make_key_file(self.config.key_path)
         self.clinic = open_clinic(self.config, self.clock, plugins)
         self._browsers: dict[Role | None, TestClient] = {}
@@ -195,6 +199,10 @@ class ClinicUnderTest:
         day.expire_old_days(self.clinic)
         day.close_days(self.clinic)
 
+    def set(self, key: str, value: str) -> None:
+        """Change one of the clinic's settings, `queue.priority_ratio` say."""
+        options.set_option(self.clinic, key, value, SYSTEM)
+
     # Plugins
 
     def context(self, plugin: str) -> Context:
@@ -238,6 +246,18 @@ class ClinicUnderTest:
                 outcomes += [outcome for outcome in found if outcome is not None]
         return outcomes
 
+    def print_slip(self, ticket: Ticket, *printers: str, language: str = "id") -> Printed:
+        """Print a slip as the kiosk does, by the first of these printers that does it."""
+        self.set("kiosk.printers", ", ".join(printers))
+        return providers.print_slip(self.clinic, ticket.code, language)
+
+    def speak(self, ticket: Ticket, *announcers: str) -> Speech:
+        """Return how the latest call of a ticket sounds, by the first of these that answers."""
+        self.set("display.announcers", ", ".join(announcers))
+        latest = self.clinic.db.read(lambda tx: speech.latest(tx, LATEST_CALLS))
+        call = next(one for one in latest if one.ticket_id == ticket.id)
+        return providers.announcement_speech(self.clinic, call.id)
+
     def faults(self) -> list[FaultRow]:
         """Return what went wrong in plugins so far."""
         self.clinic.faults.flush(PATIENCE_S)
@@ -264,6 +284,13 @@ class ClinicUnderTest:
     @cached_property
     def _app(self) -> "Starlette":
         return make_app(self.clinic)
+
+    def _make_tables(self) -> None:
+        file, url = self.config.database.file, self.config.database.url
+        if file is not None:
+            file.write_bytes(_migrated())
+        elif migrate.current(url) != migrate.head():
+            migrate.upgrade(url)
 
     def _start(self, plugin: str) -> None:
         hooks, data = self.clinic.hooks, self.clinic.plugin_data.get(plugin)
@@ -303,12 +330,13 @@ class ClinicUnderTest:
         return self._browsers[role]
 
 
-def make_config(folder: Path) -> Config:
-    """Return the configuration of a clinic in a folder."""
+def make_config(folder: Path, url: str | None = None) -> Config:
+    """Return the configuration of a clinic in a folder, on a database of its own or in a file."""
+    file = f"sqlite:///{(folder / 'puskesmas.db').as_posix()}"
     return Config(
         path=folder / "puskesmas.toml",
         clinic=ClinicConfig("uji", "Puskesmas Uji"),
-        database=DatabaseConfig(f"sqlite:///{(folder / 'puskesmas.db').as_posix()}"),
+        database=DatabaseConfig(url or file),
         security=replace(SecurityConfig(), session_idle_minutes=1440, session_max_hours=168),
     )
 

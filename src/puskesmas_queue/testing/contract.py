@@ -1,7 +1,7 @@
 """What every plugin keeps to, as tests that its own tests inherit."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import entry_points
@@ -10,13 +10,9 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 from puskesmas_queue.clinic import Clinic
-from puskesmas_queue.domain.access import EVERYBODY, OF_DEVICES, Permission, Principal, Role, may
-from puskesmas_queue.domain.announcements import Call
 from puskesmas_queue.domain.days import service_date
 from puskesmas_queue.domain.errors import TicketObjected
-from puskesmas_queue.domain.line import Head, LineHeads, RatioState
-from puskesmas_queue.domain.tickets import Lane, Ticket, TicketRequest
-from puskesmas_queue.extensions import SLOTS, Health
+from puskesmas_queue.extensions import Health, HealthCheck
 from puskesmas_queue.hookspecs import (
     DecisionHooks,
     FactHooks,
@@ -25,16 +21,20 @@ from puskesmas_queue.hookspecs import (
     VetoHooks,
 )
 from puskesmas_queue.plugin_host.asking import ask_plugin
-from puskesmas_queue.plugin_host.dispatch import Outcome
+from puskesmas_queue.plugin_host.dispatch import Outcome, PluginFailed
 from puskesmas_queue.plugin_host.loading import GROUP, name_problem
 from puskesmas_queue.plugin_host.registry import load_plugins
 from puskesmas_queue.services import facts
 from puskesmas_queue.storage import migrate
 from puskesmas_queue.storage.outbox import Delivery
 from puskesmas_queue.storage.plugin_data import PluginDatabase
+from puskesmas_queue.testing.anew import NotImportable, imported_anew
 from puskesmas_queue.testing.clinic import ClinicUnderTest, MovedClock
+from puskesmas_queue.testing.hall import play_morning, questions
+from puskesmas_queue.testing.screens import is_refused, screens
+from puskesmas_queue.testing.silence import silent_network
 
-__all__ = ["PluginContract", "play_morning"]
+__all__ = ["PluginContract"]
 HOOKS = tuple(
     name
     for kind in (RegistrationHooks, DecisionHooks, VetoHooks, FactHooks, LifeHooks)
@@ -45,7 +45,6 @@ REGISTRATION_HOOKS = tuple(name for name in vars(RegistrationHooks) if not name.
 REGISTRATION_S = 1.0
 CHECK_S = 5.0
 TIMES = 10
-LOGIN = ("/login", "/unlock")
 
 
 class PluginContract:
@@ -65,15 +64,58 @@ class PluginContract:
     """The module or instance that the entry point leads to."""
     settings: Mapping[str, str] = MappingProxyType({})
     """What an administrator types into its form; needed where a field has no default."""
+    online: Mapping[str, str] = MappingProxyType({})
+    """
+    What is typed besides, so that it talks to its foreign side: an address at `example.org`, say.
+
+    Used only where nobody answers.
+    """
+
+    def database_url(self, folder: Path) -> str | None:
+        """
+        Return the database of the clinic in a folder; None for a file of SQLite in there.
+
+        Override it to run the contract on PostgreSQL: a database of its own for each test.
+        """
+        return None
+
+    @contextmanager
+    def anew(self) -> Iterator[object]:
+        """
+        Give the plugin as the next process has it, with nothing in its memory.
+
+        Override it for an instance that no module holds: yield another one, just made.
+        """
+        with imported_anew(self.plugin) as plugin:
+            yield plugin
 
     @contextmanager
     def opened(
-        self, folder: Path, *, is_configured: bool = True, clock: MovedClock | None = None
+        self,
+        folder: Path,
+        *,
+        is_configured: bool = True,
+        clock: MovedClock | None = None,
+        plugin: object = None,
+        more: Mapping[str, str] | None = None,
     ) -> Iterator[ClinicUnderTest]:
-        """Open a clinic with the plugin."""
-        settings = {self.name: self.settings} if is_configured and self.settings else None
+        """
+        Open a clinic with the plugin.
+
+        Args:
+            folder: Where its files are; one that is there goes on.
+            is_configured: Whether its settings are filled in.
+            clock: Where time comes from.
+            plugin: Who stands in for it: the same, imported anew.
+            more: What is typed into its form besides.
+        """
+        settings = {**self.settings, **(more or {})} if is_configured else {}
         with ClinicUnderTest(
-            folder, [(self.name, self.plugin)], settings=settings, clock=clock
+            folder,
+            [(self.name, self.plugin if plugin is None else plugin)],
+            settings={self.name: settings} if settings else None,
+            clock=clock,
+            url=self.database_url(folder),
         ) as clinic:
             yield clinic
 
@@ -147,10 +189,53 @@ class PluginContract:
 
             play_morning(clinic, lambda: clinic.deliver(twice))
 
+    def test_redelivery_after_a_restart_changes_nothing(self, tmp_path: Path) -> None:
+        """The same in the next process, in which nothing is left of what it kept in memory."""
+        clock, told = MovedClock(), list[Delivery]()
+
+        def once(inner: Clinic, plugin: str, one: Delivery) -> Outcome:
+            told.append(one)
+            return facts.deliver(inner, plugin, one)
+
+        with self._next_process(tmp_path, clock) as clinic:
+            play_morning(clinic, lambda: clinic.deliver(once))
+        with self._next_process(tmp_path, clock) as clinic:
+            data = clinic.clinic.plugin_data.get(self.name)
+            before = {} if data is None else data.tables()
+            for one in told:
+                again = replace(one, attempts=one.attempts + 1)
+                outcome = facts.deliver(clinic.clinic, self.name, again)
+                assert outcome.is_good, f"{one.kind} after a restart: {outcome.detail}"
+                after = {} if data is None else data.tables()
+                assert after == before, f"{one.kind} after a restart changed its tables"
+
+    def test_silence_is_borne(self, tmp_path: Path) -> None:
+        """With a foreign side that takes its connections and never answers, it ends in time."""
+        seen = set[str]()
+
+        def first(inner: Clinic, plugin: str, one: Delivery) -> Outcome:
+            if one.kind in seen:
+                return Outcome(is_good=True)
+            seen.add(one.kind)
+            # To fail is right: the server tells it again.
+            facts.deliver(inner, plugin, one)
+            return Outcome(is_good=True)
+
+        with silent_network() as network:
+            with self.opened(tmp_path, more=self.online) as clinic:
+                play_morning(clinic, lambda: clinic.deliver(first))
+                self._use_providers(clinic)
+                for check in clinic.clinic.contributions.health_checks(self.name):
+                    with suppress(PluginFailed):
+                        _look(clinic, self.name, check)
+                late = [row for row in clinic.faults() if row.kind == "overran"]
+            assert not late, "; ".join(f"{row.hook}: {row.detail}" for row in late)
+            assert network.count or not self.online, "it connected to nobody: is `online` right?"
+
     def test_decisions_are_quick_and_sound(self, tmp_path: Path) -> None:
-        """Each decision and veto answers in 100 ms ten times, with what can be used."""
+        """Each decision and veto answers in 100 ms, for each lane, with what can be used."""
         with self.opened(tmp_path) as clinic:
-            for ask in _decisions(clinic):
+            for ask in questions(clinic):
                 for turn in range(1, TIMES + 1):
                     ask(turn)
             hooks, now = clinic.clinic.hooks, clinic.clock.now()
@@ -177,13 +262,14 @@ class PluginContract:
             brought.panels(self.name)
             brought.command(self.name)
             checks, simulators = brought.health_checks(self.name), brought.simulators(self.name)
+            brought.printers()
+            brought.announcers()
             _assert_no_faults(opened)
             paths = {route.path for route in routes if "GET" in route.methods}
             for item in nav:
                 assert item.path in paths, f"the link {item.path} leads to no page"
             for check in checks:
-                look = partial(check.check, context)
-                found = clinic.hooks.run(self.name, check.name, look, CHECK_S)
+                found = _look(opened, self.name, check)
                 assert isinstance(found, Health), f"check {check.name} answered {found!r}"
             for simulator in simulators:
                 folder = tmp_path / simulator.name
@@ -194,18 +280,25 @@ class PluginContract:
                 finally:
                     running.stop()
 
-    def test_pages_answer_and_refuse(self, tmp_path: Path) -> None:
-        """Each page answers those who may see it, and nobody else."""
+    def test_printers_and_announcers_answer(self, tmp_path: Path) -> None:
+        """Each prints or speaks, or says that it did not; none raises or takes too long."""
         with self.opened(tmp_path) as clinic:
-            for path, permission in _pages(clinic, self.name):
-                answer = clinic.get(path, _one_who(permission, is_allowed=True))
-                assert answer.status_code < 400, f"{path} answered {answer.status_code}"
-                if permission in EVERYBODY | OF_DEVICES:
-                    continue
-                assert _is_refused(clinic.get(path)), f"{path} answers without a login"
-                other = _one_who(permission, is_allowed=False)
-                if other is not None:
-                    assert _is_refused(clinic.get(path, other)), f"{path} answers {other}"
+            self._use_providers(clinic)
+            _assert_no_faults(clinic)
+
+    def test_pages_answer_and_refuse(self, tmp_path: Path) -> None:
+        """Each page and panel answers those who may see it, an empty form too, and nobody else."""
+        with self.opened(tmp_path) as clinic:
+            for one in screens(clinic, self.name):
+                status = one.ask(clinic, one.role(is_allowed=True)).status_code
+                # What was asked for may not be there, and a form wants to be filled in.
+                limit = 500 if one.method == "POST" or one.is_open_ended else 400
+                assert status < limit, f"{one.method} {one.path} answered {status}"
+                if one.is_guarded:
+                    assert is_refused(one.ask(clinic)), f"{one.path} answers without a login"
+                    other = one.role(is_allowed=False)
+                    refused = other is None or is_refused(one.ask(clinic, other))
+                    assert refused, f"{one.path} answers {other}"
             _assert_no_faults(clinic)
 
     # Tables
@@ -228,88 +321,47 @@ class PluginContract:
         clock = MovedClock()
         with self.opened(tmp_path, clock=clock) as clinic:
             play_morning(clinic)
-        with ClinicUnderTest(tmp_path, clock=clock) as clinic:
+        with ClinicUnderTest(tmp_path, clock=clock, url=self.database_url(tmp_path)) as clinic:
             ticket = clinic.issue()
             called = clinic.call_next()
             assert called is not None, f"{ticket.number} is not called"
             differences = migrate.check(clinic.config.database.url)
             assert not differences, "; ".join(differences)
 
+    @contextmanager
+    def _next_process(self, folder: Path, clock: MovedClock) -> Iterator[ClinicUnderTest]:
+        with ExitStack() as stack:
+            try:
+                plugin = stack.enter_context(self.anew())
+            except NotImportable:
+                plugin = None
+            clinic = stack.enter_context(self.opened(folder, clock=clock, plugin=plugin))
+            has_tables = self.name in clinic.clinic.plugin_data
+            assert plugin or not has_tables, "it cannot be imported anew: override `anew`"
+            yield clinic
 
-def play_morning(clinic: ClinicUnderTest, deliver: Callable[[], Any] | None = None) -> None:
-    """Play a small morning, every fact of which is delivered while it is worth hearing."""
-    deliver = deliver or clinic.deliver
-
-    def issue(unit: str, lane: Lane = Lane.GENERAL) -> Ticket | None:
-        # To object is a plugin's right.
-        with suppress(TicketObjected):
-            return clinic.issue(unit, lane)
-        return None
-
-    def call() -> Ticket | None:
-        found = clinic.call_next()
-        deliver()
-        return found
-
-    for unit in ("umum", "gigi", "kia"):
-        issue(unit)
-    issue("umum", Lane.PRIORITY)
-    clinic.issue_emergency()
-    deliver()
-    if ticket := call():
-        clinic.recall(ticket)
-        deliver()
-        clinic.complete(clinic.serve(ticket))
-    if ticket := call():
-        held = clinic.hold(clinic.serve(ticket))
-        deliver()
-        clinic.complete(clinic.serve(held))
-    if ticket := call():
-        clinic.skip(ticket)
-        deliver()
-    if late := issue("umum"):
-        clinic.cancel(late)
-    deliver()
-    clinic.end_day()
-    deliver()
+    def _use_providers(self, clinic: ClinicUnderTest) -> None:
+        """Let each of its printers and announcers do something in both languages."""
+        brought = clinic.clinic.contributions
+        printers = [name for name, (whose, _) in brought.printers().items() if whose == self.name]
+        voices = [name for name, (whose, _) in brought.announcers().items() if whose == self.name]
+        for language in ("id", "en") if printers or voices else ():
+            clinic.set("display.language", language)
+            slip = clinic.issue_emergency()
+            for name in printers:
+                clinic.print_slip(slip, name, language=language)
+            with suppress(TicketObjected):
+                clinic.issue()
+            called = clinic.call_next()
+            if called is not None:
+                for name in voices:
+                    clinic.speak(called, name)
+                clinic.complete(clinic.serve(called))
 
 
-def _decisions(opened: ClinicUnderTest) -> Iterator[Callable[[int], object]]:
-    clinic, now = opened.clinic, opened.clock.now()
-    hooks, at = clinic.hooks, int(now.timestamp() * 1_000_000)
-    day, ratio = service_date(now, clinic.timezone), clinic.settings.get("queue.priority_ratio")
-    yield lambda turn: hooks.format_ticket_number("A", turn, day, now)
-    yield lambda turn: hooks.choose_lane(
-        LineHeads(Head(at - turn, 0), Head(at, 0), ratio, RatioState()), now
-    )
-    yield lambda turn: hooks.choose_lane(LineHeads(None, Head(at, 0), ratio, RatioState()), now)
-    yield lambda turn: hooks.estimate_wait(turn, (60.0, 300.0), 1, now)
-    yield lambda turn: hooks.format_announcement(Call(f"A-{turn:03d}", "A", turn, 1, "id"), now)
-    yield lambda turn: hooks.objections(TicketRequest("umum", Lane.GENERAL), now)
-
-
-def _pages(opened: ClinicUnderTest, plugin: str) -> Iterator[tuple[str, Permission]]:
-    brought = opened.clinic.contributions
-    for route in brought.routes(plugin):
-        if "GET" in route.methods and "{" not in route.path:
-            yield f"/x/{plugin}{route.path}", route.permission
-    for panel in brought.panels(plugin):
-        if panel.slot != "counter.ticket":
-            yield f"/x/{plugin}/panels/{panel.name}", SLOTS[panel.slot]
-
-
-def _one_who(permission: Permission, *, is_allowed: bool) -> Role | None:
-    """Return a role that may or may not; the administrator first."""
-    for role in Role:
-        principal = Principal(1, role.value, role.value, role, "")
-        if may(principal, permission) is is_allowed:
-            return role
-    return None
-
-
-def _is_refused(answer: Any) -> bool:
-    asked_for = answer.headers.get("location", "").partition("?")[0]
-    return answer.status_code in (401, 403) or (answer.is_redirect and asked_for in LOGIN)
+def _look(opened: ClinicUnderTest, plugin: str, check: HealthCheck) -> Any:
+    look = partial(check.check, opened.context(plugin))
+    return opened.clinic.hooks.run(plugin, check.name, look, CHECK_S)
 
 
 def _module_name(plugin: object) -> str:
