@@ -1,5 +1,5 @@
 """
-Issuing on SQLite: the kiosk's own POST on the real server against a bare group-commit server.
+Issuing on SQLite by REST and by the kiosk's own POST, against a bare group-commit server.
 
 Ceiling and ours take turns within one run, with the same clients and requests.
 """
@@ -9,6 +9,7 @@ import sys
 import harness
 import kiosk
 import load
+import program
 
 CLIENTS = (8, 32)
 WARM_UP = 300
@@ -25,7 +26,7 @@ def main() -> int:
         for name in ("ours", "normal"):
             (folder / name).mkdir()
         config, volatile = (
-            harness.make_bench_clinic(folder / name, "sqlite:///data/puskesmas.db")
+            harness.make_bench_clinic(folder / name, "sqlite:///data/puskesmas.db", 1)
             for name in ("ours", "normal")
         )
         raw = [str(harness.BENCH / "raw_server.py"), "--database", str(folder / "raw.db")]
@@ -36,20 +37,31 @@ def main() -> int:
             harness.serving(config) as our_url,
             harness.serving(volatile, program=[str(NORMAL)]) as normal_url,
         ):
-            urls = {"raw": raw_url, "bare": bare_url, "ours": our_url, "normal": normal_url}
+            urls = {
+                "raw": raw_url,
+                "bare": bare_url,
+                "ours": our_url,
+                "rest": our_url,
+                "normal": normal_url,
+            }
             clinics = {"ours": config, "normal": volatile}
             for clients in CLIENTS:
                 runs: dict[str, list[load.Run]] = {name: [] for name in urls}
                 for number in range(-1, wanted.runs):
                     for name, url in urls.items():
                         size = requests if number >= 0 else wanted.size(WARM_UP, WARM_UP)
-                        kiosks = kiosk.Kiosk(url, clients, clinics.get(name))
-                        done = load.run(url, clients, size, kiosks.request)
+                        asking: kiosk.Kiosk | program.Program = (
+                            program.Program(url, config)
+                            if name == "rest"
+                            else kiosk.Kiosk(url, clients, clinics.get(name))
+                        )
+                        done = load.run(url, clients, size, asking.request)
                         if number >= 0:
                             runs[name].append(done)
-                        if name == "ours":
+                        if name in ("ours", "rest"):
                             asked += size
-                            given += kiosk.codes(done)
+                            given += kiosk.codes(done) + program.ids(done.answers)
+                report.rows.append(_row(f"by REST, {clients} clients", runs["raw"], runs["rest"]))
                 report.rows.append(_row(f"{clients} clients", runs["raw"], runs["ours"]))
                 report.rows.append(_bare(clients, runs["bare"], runs["ours"]))
                 if clients == CLIENTS[-1]:

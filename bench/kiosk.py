@@ -39,13 +39,20 @@ def codes(run: load.Run) -> list[str]:
 
 
 def faults(config: Config, asked: int, given: list[str]) -> dict[str, int]:
-    """Count what must not be, over everything that a clinic issued today."""
+    """
+    Count what must not be, over everything that a clinic issued today.
+
+    Args:
+        config: The clinic.
+        asked: How many tickets were asked for.
+        given: Codes or ids of those that were given.
+    """
     clinic: Clinic = open_clinic(config)
     try:
         tickets = clinic.db.read(lambda tx: all_of_day(tx, today(clinic)))
     finally:
         clinic.close()
-    stored = {ticket.code for ticket in tickets}
+    stored = {ticket.code for ticket in tickets} | {str(ticket.id) for ticket in tickets}
     numbers = [ticket.number for ticket in tickets]
     highest = {
         prefix: max(t.sequence for t in tickets if t.prefix == prefix)

@@ -58,6 +58,7 @@ def test_a_ticket_is_given_as_the_contract_says(staff):
     assert ticket["priority_reason"] == "lansia"
     assert ticket["issued_at"].endswith("+07:00")
     assert ticket["service_date"] == "2026-02-26"
+    assert answer.headers["location"] == f"/api/v1/tickets/{ticket['id']}"
     assert staff.get(f"/tickets/{ticket['id']}").json() == ticket
 
 

@@ -210,6 +210,20 @@ def test_questions_use_the_partial_indexes(old_clinic):
                 assert not re.search(r"TEMP B-TREE|Sort", plan), f"{name}:\n{plan}"
 
 
+@pytest.mark.parametrize("more", [{}, {"state": TicketState.WAITING}, {"unit": "umum"}])
+def test_a_page_of_a_day_looks_at_that_day_only(old_clinic, more):
+    """The first page too, though walking all ids from the first one would save the sorting."""
+    clinic, day = old_clinic, today(old_clinic)
+    with statements(clinic) as asked:
+        found = clinic.db.read(
+            lambda tx: ticket_rows.page_of_day(tx, day, after=0, limit=51, **more)
+        )
+    assert found == sorted(found, key=lambda ticket: ticket.id)
+    for plan in plans(clinic, asked):
+        assert re.search(r"service_date ?=", plan), plan
+        assert not re.search(r"SCAN tickets|Seq Scan on tickets|pk_tickets", plan), plan
+
+
 def test_state_stays_a_literal(sqlite_clinic):
     """A state that is bound, under a prepared statement, would fall off the partial index."""
     clinic, day = sqlite_clinic, today(sqlite_clinic)

@@ -123,9 +123,9 @@ class Call:
         return answer_once(self.clinic, holder, self.key, asked, act, answer, tell)
 
 
-def reply(status: int, document: Out | None = None) -> Reply:
-    """Answer with a document."""
-    return Reply(status, "" if document is None else document.model_dump_json())
+def reply(status: int, document: Out | None = None, location: str = "") -> Reply:
+    """Answer with a document; `location` is where to read what was made, below `/api/v1`."""
+    return Reply(status, "" if document is None else document.model_dump_json(), location)
 
 
 def caller_of(clinic: Clinic, facts: Facts, header: str | None) -> Principal | Device | None:

@@ -162,6 +162,9 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
 
 def _answer(status: int, kind: type[BaseModel] | None, endpoint: Endpoint) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": WORDS[status]}
+    if status == 201 and endpoint.takes_key == "ticket":
+        where = {"schema": {"type": "string", "format": "uri-reference"}}
+        answer["headers"] = {"Location": where}
     if kind is not None:
         answer["content"] = {endpoint.media: {"schema": _reference(kind)}}
     elif status == 200:

@@ -87,7 +87,8 @@ def _answer(request: Request, endpoint: Endpoint, sent: bytes, is_live: bool) ->
 def _written(done: Reply) -> Response:
     if not done.text:
         return Response(status_code=done.status)
-    return Response(done.text, done.status, media_type=JSON)
+    headers = {"location": PREFIX + done.location} if done.location else None
+    return Response(done.text, done.status, headers, JSON)
 
 
 def _checked(request: Request, speaker: Speaker, endpoint: Endpoint, sent: bytes) -> Call:

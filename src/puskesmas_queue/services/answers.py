@@ -29,10 +29,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a program is answered: a status and a JSON text, empty for none."""
+    """
+    What a program is answered.
+
+    Args:
+        status: HTTP status.
+        text: A JSON text, empty for none.
+        location: Where that which was made can be read, if anywhere; not kept with a key.
+    """
 
     status: int
     text: str
+    location: str = ""
 
 
 def answer_once(

@@ -66,7 +66,7 @@ def issue_ticket(call: Call) -> Reply:
     document = document_of_new(
         call.clinic, given.ticket, given.people_ahead, is_staff=call.is_staff
     )
-    return reply(201, document)
+    return reply(201, document, _place(given.ticket))
 
 
 def list_tickets(call: Call) -> Reply:
@@ -216,7 +216,13 @@ def _moved(call: Call, act: Step) -> Reply:
 
 def _told(call: Call, ticket: domain.Ticket, *, status: int = 200) -> Reply:
     """Write a ticket with its place in the line."""
-    return reply(status, documents_of(call.clinic, [ticket], is_staff=call.is_staff)[0])
+    document = documents_of(call.clinic, [ticket], is_staff=call.is_staff)[0]
+    return reply(status, document, _place(ticket) if status == 201 else "")
+
+
+def _place(ticket: domain.Ticket) -> str:
+    """Say where a ticket can be read."""
+    return f"/tickets/{ticket.id}"
 
 
 def _step(
