@@ -5,7 +5,6 @@ import secrets
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-import harness
 import httpx2 as httpx
 import load
 from kiosk import UNIT

@@ -33,7 +33,7 @@ from puskesmas_queue.storage.tables import counters
 from support.machines import hall_cookies
 from support.server import command
 
-START_S = 30
+START_S = 90
 MOST_KIOSKS = 32
 KIOSKS_NAME = "kiosks.json"
 ANSWER_S = 10
