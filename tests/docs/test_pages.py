@@ -1,8 +1,10 @@
 """The documentation says what is."""
 
+import importlib
 import inspect
 import re
 import runpy
+import sys
 from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -31,6 +33,7 @@ from puskesmas_queue.plugin_host import asking, dispatch, loading
 from puskesmas_queue.plugin_host.manager import make_manager
 from puskesmas_queue.services import plugin_health, providers, simulators
 from puskesmas_queue.settings import SECTIONS
+from puskesmas_queue.testing import PluginContract
 from puskesmas_queue.web import plugin_screens
 from puskesmas_queue.workers import plugins as lives
 from support.clinics import make_clinic, make_config
@@ -144,7 +147,8 @@ def test_every_hook_has_a_test_of_its_name():
 def examples() -> dict[str, dict]:
     """Run every example of the page and return its names, by hook."""
     found = {}
-    for code in re.findall(r"```python\n(.*?)```", page("hooks"), re.DOTALL):
+    text, _, _ = page("hooks").partition("## Tables of its own")
+    for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
         names: dict = {}
         exec(compile(code, "docs/hooks.md", "exec"), names)
         brought = [name for name in HOOKS if name in names]
@@ -233,6 +237,33 @@ def test_examples_bring_what_can_be_used(clinic_with, hook, bring):
         assert [name for name in found() if found()[name][0] == "guest"] != []
     else:
         assert len(found("guest")) == 1
+
+
+def test_example_with_tables_keeps_the_contract(database_url, tmp_path, monkeypatch):
+    """The files of the page, put where it says, are a plugin with tables."""
+    _, _, text = page("hooks").partition("## Tables of its own")
+    files = re.findall(r"`(src/[\w/]+\.py)`:\n\n```python\n(.*?)```", text, re.DOTALL)
+    assert len(files) == text.count("```python") == 2
+    for path, code in files:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(code)
+    monkeypatch.syspath_prepend(tmp_path / "src")
+    plugin = importlib.import_module("clinic_calls.plugin")
+
+    class Contract(PluginContract):
+        name = "calls"
+
+        def database_url(self, folder):
+            return None if database_url.startswith("sqlite") else database_url
+
+    Contract.plugin = plugin
+    Contract().test_redelivery_after_a_restart_changes_nothing(tmp_path / "clinic")
+    with Contract().opened(tmp_path / "clinic") as clinic:
+        number, at = plugin.latest_call(clinic.context("calls"))
+        assert (number, at.utcoffset()) == ("B-001", timedelta())
+    Contract().test_migrations_go_up_and_down(tmp_path / "clinic")
+    for name in [name for name in sys.modules if name.startswith("clinic_calls")]:
+        del sys.modules[name]
 
 
 @pytest.fixture
