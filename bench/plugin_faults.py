@@ -5,7 +5,8 @@ Measured at the use cases, below HTTP, on SQLite, in one process. Patients come 
 second; each takes a number, and one is called and served. Each plugin has a clinic of its own,
 which takes turns with one as old that has none, in another order each time. A plugin that hangs
 does so for its whole turn. What an overrun costs before it is switched off is in the worst time.
-Last come plugins whose receiver is down, with a day's and more of facts that wait for it.
+Then come plugins whose receiver is down, with a day's and more of facts that wait for it, and last
+what is asked for beside the hall again and again: pages, a beginning, and tables that fail.
 """
 
 import random
@@ -13,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,12 +29,16 @@ from puskesmas_queue.domain.access import Actor, Role
 from puskesmas_queue.domain.events import lifetime, order_key
 from puskesmas_queue.domain.tickets import Lane, PaymentType, TicketRequest
 from puskesmas_queue.hookspecs import hookimpl
+from puskesmas_queue.plugin_host.dispatch import LIFE_BUSY_S, PluginFailed
 from puskesmas_queue.services.calling import call_next, complete, serve
 from puskesmas_queue.services.counters import open_counter
 from puskesmas_queue.services.tickets import cancel_ticket, issue_ticket
 from puskesmas_queue.storage import tables
+from puskesmas_queue.storage.plugin_data import plugin_database
 from puskesmas_queue.storage.transaction import Tx
+from puskesmas_queue.web.plugin_screens import PAGE_BUSY_S, PAGE_DEADLINE_S
 from puskesmas_queue.workers.outbox import Outbox
+from puskesmas_queue.workers.plugins import MIGRATION_DEADLINE_S, STARTUP_DEADLINE_S
 
 HOOKS = {
     "decision": ("format_ticket_number", "choose_lane", "estimate_wait", "format_announcement"),
@@ -49,6 +55,15 @@ BETWEEN_S = 0.05
 BACKLOGS = 1_500, 5_000
 """Facts that wait: a day of a clinic with 300 patients, and three of them."""
 PER_TICKET = 3
+AGAIN_S = 0.02
+"""So soon somebody asks again for what goes wrong beside the hall."""
+MIGRATION = """
+revision, down_revision = "0001", None
+
+
+def upgrade():
+    raise ValueError("broken")
+"""
 MINIMUM_S = 60.0
 """A plugin that goes wrong sleeps for so long, if its turn is not over before."""
 
@@ -117,6 +132,7 @@ class Hall:
     """One clinic."""
 
     clinic: Clinic
+    beside: Callable[[Clinic], object] | None = None
     times: Times = field(default_factory=Times)
     asked: int = 0
 
@@ -126,6 +142,8 @@ class Hall:
         outbox = Outbox(self.clinic)
         for name in self.clinic.plugins.names:
             outbox.start(name)
+        asker = threading.Thread(target=self.ask, args=(turn,))
+        asker.start()
         for _ in range(patients):
             time.sleep(dice.expovariate(1 / BETWEEN_S))
             started = time.perf_counter()
@@ -138,9 +156,16 @@ class Hall:
             serve(self.clinic, ticket.id, STAFF, 1)
             complete(self.clinic, ticket.id, STAFF)
         turn.over.set()
+        asker.join()
         outbox.stop(10)
         turn.leaked.clear()
         self.asked += patients
+
+    def ask(self, turn: Turn) -> None:
+        """Ask for what goes wrong beside the hall until the turn is over."""
+        while self.beside is not None and not turn.over.wait(AGAIN_S):
+            with suppress(PluginFailed):
+                self.beside(self.clinic)
 
 
 @dataclass
@@ -172,6 +197,9 @@ def main() -> int:
             case = open_case(folder, f"receiver down, {waiting:,} open", down)
             leave_behind(case.ours, waiting)
             cases.append(case)
+        for name, beside in besides(folder, ways(turn)).items():
+            cases.append(open_case(folder, name, plugin(ways(turn)["spinning"], ("startup",))))
+            cases[-1].ours.beside = beside
         dice = random.Random(7)
         try:
             for case in cases:
@@ -205,6 +233,32 @@ def open_case(folder: Path, name: str, guest: object) -> Case:
         open_counter(clinic, 1, "session-1", STAFF)
         halls.append(Hall(clinic))
     return Case(name, *halls)
+
+
+def besides(
+    folder: Path, acts: dict[str, Callable[[], Any]]
+) -> dict[str, Callable[[Clinic], object]]:
+    """Return what is asked for beside the hall, by its name."""
+
+    def page(act: Callable[[], Any]) -> Callable[[Clinic], object]:
+        return lambda clinic: clinic.hooks.run(GUEST, "page", act, PAGE_DEADLINE_S, PAGE_BUSY_S)
+
+    def begin(clinic: Clinic) -> None:
+        clinic.hooks.call_life(GUEST, "startup", clinic.clock.now(), STARTUP_DEADLINE_S)
+
+    def migrate(clinic: Clinic) -> None:
+        data = plugin_database(clinic.config.database.url, GUEST, folder / "guest")
+        assert data is not None
+        try:
+            clinic.hooks.run(GUEST, "migrations", data.prepare, MIGRATION_DEADLINE_S, LIFE_BUSY_S)
+        finally:
+            data.close()
+
+    versions = folder / "guest" / "migrations" / "versions"
+    versions.mkdir(parents=True)
+    (versions / "0001_first.py").write_text(MIGRATION)
+    pages = {f"page {name}": page(acts[name]) for name in ("raising", "spinning", "sleeping")}
+    return {**pages, "beginning spinning": begin, "tables failing": migrate}
 
 
 def leave_behind(hall: Hall, waiting: int) -> None:
