@@ -156,7 +156,7 @@ def _is_loopback(url: str) -> bool:
 def _name_errors(page: Page) -> Errors:
     name = page.form.get("name", "").strip()
     if not name:
-        return [("name", page.gettext("Tulis nama perangkat, misalnya Kiosk pintu depan."))]
+        return [("name", page.gettext("Tulis nama perangkat, misalnya Mesin antrean pintu depan."))]
     if len(name) > MAX_NAME:
         long = page.gettext("Nama perangkat paling banyak %(n)s huruf.", n=MAX_NAME)
         return [("name", long)]
