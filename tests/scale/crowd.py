@@ -1,6 +1,5 @@
 """Kiosks and counters as threads that talk HTTP to real server processes, and never give up."""
 
-import http.client
 import itertools
 import json
 import os
@@ -19,7 +18,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 from puskesmas_queue.cli.context import command_actor
 from puskesmas_queue.cli.init import Wishes, configuration, make_clinic
@@ -29,6 +27,7 @@ from puskesmas_queue.domain.devices import DeviceKind
 from puskesmas_queue.services.accounts import add_user
 from puskesmas_queue.services.options import set_option
 from puskesmas_queue.settings import CONFIG_NAME, Config, build_config, load_config
+from puskesmas_queue.simulators.client import LOST, Client
 from puskesmas_queue.storage.tables import counters
 from support.machines import hall_cookies
 from support.server import command
@@ -36,7 +35,6 @@ from support.server import command
 START_S = 90
 MOST_KIOSKS = 32
 KIOSKS_NAME = "kiosks.json"
-ANSWER_S = 10
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0.0.0"
 SERVE_FORM = re.compile(r"/loket/tickets/(\d+)/serve")
 VISITS = (
@@ -45,8 +43,6 @@ VISITS = (
     {"lane": "priority", "reason": "lansia", "payment": "bpjs", "unit": "umum"},
     {"lane": "general", "payment": "bpjs", "unit": "kia"},
 )
-LOST = (OSError, http.client.HTTPException)
-"""What a client sees of a server that was killed."""
 
 
 def make_open_clinic(folder: Path, database: str, counter_count: int) -> tuple[Config, list[str]]:
@@ -158,9 +154,7 @@ class Browser:
     """One browser: cookies, and one connection that is kept for as long as it lasts."""
 
     def __init__(self, port: int, machine: Mapping[str, str] | None = None) -> None:
-        self._port = port
-        self._connection: http.client.HTTPConnection | None = None
-        self._cookies = {"pq_device": secrets.token_urlsafe(16), **(machine or {})}
+        self._client = Client(f"http://127.0.0.1:{port}", AGENT, machine)
 
     def ask(
         self, method: str, path: str, form: Mapping[str, str] | None = None, *, htmx: bool = False
@@ -174,38 +168,12 @@ class Browser:
         Raises:
             OSError, HTTPException: Nobody knows whether it was done.
         """
-        headers = {
-            "Cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items()),
-            "Sec-Fetch-Site": "same-origin",
-            "User-Agent": AGENT,
-        }
-        if htmx:
-            headers["HX-Request"] = "true"
-        body = None
-        if form is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-            body = urlencode(form)
-        try:
-            if self._connection is None:
-                self._connection = http.client.HTTPConnection(
-                    "127.0.0.1", self._port, timeout=ANSWER_S
-                )
-            self._connection.request(method, path, body, headers)
-            answer = self._connection.getresponse()
-            text = answer.read().decode()
-        except LOST:
-            self.close()
-            raise
-        for cookie in answer.headers.get_all("set-cookie", []):
-            name, _, value = cookie.partition(";")[0].partition("=")
-            self._cookies[name] = value
-        return answer.status, answer.headers.get("location", ""), text
+        answer = self._client.ask(method, path, form, htmx=htmx)
+        return answer.status, answer.location, answer.text
 
     def close(self) -> None:
         """Give up the connection; the next request makes a new one."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
+        self._client.close()
 
     def insist(
         self, path: str, form: Mapping[str, str], *, until: float, htmx: bool = False

@@ -58,6 +58,7 @@ class Size:
     """
 
     warm_up: int
+    warm_up_speed: float | None
     patients: int
     speed: float | None
     grows: float
@@ -70,7 +71,8 @@ class Size:
 def size(is_soak: bool) -> Size:
     if is_soak:
         return Size(
-            warm_up=100,
+            warm_up=150,
+            warm_up_speed=120.0,
             patients=360,
             speed=60.0,
             grows=0.05,
@@ -80,6 +82,7 @@ def size(is_soak: bool) -> Size:
         )
     return Size(
         warm_up=40,
+        warm_up_speed=None,
         patients=60,
         speed=None,
         grows=0.05,
@@ -192,12 +195,12 @@ def play_eight_hours(url: str, size: Size, look, page) -> tuple[str, list[str]]:
 
     def play() -> None:
         try:
-            problems.extend(play_day(url, Wishes(patients=size.warm_up, seed=4)).problems)
+            before = Wishes(patients=size.warm_up, seed=4, pace=pace_of(size.warm_up_speed))
+            problems.extend(play_day(url, before).problems)
             demo = look_at(url)
             day = demo.now.date() + timedelta(days=1)
             days.append(day.isoformat())
-            pace = None if size.speed is None else Pace(size.speed)
-            hall = WatchedHall(url, day, demo, pace)
+            hall = WatchedHall(url, day, demo, pace_of(size.speed))
             hall.watch(asked, seen)
             plan = plan_morning(5, size.patients, hall.counters, demo.units, EIGHT_HOURS)
             hall.jump_to(datetime.combine(day, time_of_day(5, 58), demo.now.tzinfo))
@@ -227,6 +230,10 @@ def play_eight_hours(url: str, size: Size, look, page) -> tuple[str, list[str]]:
         seen.release()
     thread.join()
     return "".join(days), problems
+
+
+def pace_of(speed: float | None) -> Pace | None:
+    return None if speed is None else Pace(speed)
 
 
 @pytest.mark.timeout(1500)

@@ -35,10 +35,10 @@ def bare():
                 self.close_connection = True
                 return
             self.send_response(303)
-            self.send_header("Location", f"/kiosk/ticket/T{number}?print=1")
-            self.send_header("Content-Length", "0")
+            self.send_header("location", f"/kiosk/ticket/T{number}?print=1")
+            self.send_header("content-length", "0")
             if server.closes:
-                self.close_connection = True
+                self.send_header("connection", "close")
             self.end_headers()
 
         def log_message(self, *arguments):

@@ -43,14 +43,17 @@ class Client:
     Args:
         url: Where it is.
         agent: What the client calls itself.
+        cookies: What it was given before, say when it was paired.
     """
 
-    def __init__(self, url: str, agent: str = AGENT) -> None:
+    def __init__(
+        self, url: str, agent: str = AGENT, cookies: Mapping[str, str] | None = None
+    ) -> None:
         self._host = urlsplit(url).netloc
         self._agent = agent
         self._connection: http.client.HTTPConnection | None = None
         self._used_at = 0.0
-        self._cookies = {"pq_device": secrets.token_urlsafe(16)}
+        self._cookies = {"pq_device": secrets.token_urlsafe(16), **(cookies or {})}
 
     def ask(
         self,

@@ -19,6 +19,7 @@ from puskesmas_queue.simulators.summary import percentile
 HEAD_END = b"\r\n\r\n"
 LENGTH = b"content-length: "
 LOCATION = b"location: "
+CONNECTION = b"connection: "
 
 Make = Callable[[int, int], bytes]
 """Writes the whole request of a client (0 …) and a number (0 …)."""
@@ -123,6 +124,7 @@ class _Client(asyncio.Protocol):
         self._since = 0.0
         self._request: bytes | None = None
         self._transport: asyncio.WriteTransport | None = None
+        self._is_closing = False
         self._connecting: asyncio.Task[object] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -147,11 +149,17 @@ class _Client(asyncio.Protocol):
         took = time.perf_counter() - self._since
         self._run.answers.append(Answer(took, int(head[9:12]), location))
         self._request = None
+        self._is_closing = _value(head, CONNECTION) == b"close"
         self.take()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
         self._buffer = b""
+        if self._is_closing:
+            self._is_closing = False
+            if self._request is not None:
+                self._write()
+            return
         if self._request is not None and not self.done.done():
             # A connection that was quiet for too long is the server's to close; this one was not.
             self._run.lost += 1
@@ -180,6 +188,8 @@ class _Client(asyncio.Protocol):
         self._write()
 
     def _write(self) -> None:
+        if self._is_closing:
+            return  # the server said so; a new connection is made once this one has ended
         if self._transport is not None:
             assert self._request is not None
             self._transport.write(self._request)
