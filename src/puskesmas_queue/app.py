@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,6 +29,8 @@ from puskesmas_queue.web.assets import VersionedFiles
 from puskesmas_queue.web.compression import Compression
 from puskesmas_queue.web.errors import crash_text, error_response
 from puskesmas_queue.web.limits import Limits
+from puskesmas_queue.web.metrics import Metrics
+from puskesmas_queue.web.observing import Observed
 from puskesmas_queue.web.page import Page
 from puskesmas_queue.web.plugin_screens import PluginScreens
 from puskesmas_queue.web.public_port import PhoneRoutes
@@ -48,6 +51,9 @@ from puskesmas_queue.web.routes import (
     plugins,
     ticket,
 )
+from puskesmas_queue.web.routes import (
+    metrics as metrics_page,
+)
 from puskesmas_queue.web.routing import bare, refuse_undeclared
 from puskesmas_queue.web.security import SecurityMiddleware, SecurityOptions
 from puskesmas_queue.web.turns import Turns
@@ -58,6 +64,7 @@ from puskesmas_queue.workers.timers import Timers
 SCREENS = (
     home,
     health,
+    metrics_page,
     kiosk,
     ticket,
     display,
@@ -125,6 +132,8 @@ def make_app(
 
     config = clinic.config.server
     limits = Limits(is_demo=demo_state is not None)
+    worker = str(os.getpid()) if config.workers > 1 else ""
+    metrics = Metrics(clinic, limits, lambda: (hub.streams_by_kind(), hub.renders), worker)
     routes: list[BaseRoute] = [route for screen in SCREENS for route in screen.routes]
     routes += sse.routes
     routes += PluginScreens(clinic, rendering).routes
@@ -138,6 +147,7 @@ def make_app(
         lifespan=lifespan,
         exception_handlers={404: _http_error, 405: _http_error, 400: _http_error},
         middleware=[
+            Middleware(Observed, metrics=metrics.requests),
             Middleware(
                 SecurityMiddleware,
                 options=SecurityOptions(
@@ -158,6 +168,7 @@ def make_app(
     app.state.hub = hub
     app.state.api = interface
     app.state.limits = limits
+    app.state.metrics = metrics
     app.state.readiness = Readiness(clinic)
     app.state.is_demo = demo_state is not None
     app.state.demo = demo_state

@@ -23,6 +23,8 @@ CONFIG_VARIABLE = "PUSKESMAS_CONFIG"
 OVERRIDE_PREFIX = "PUSKESMAS__"
 DEFAULT_DATABASE = "sqlite:///data/puskesmas.db"
 LONGEST_NAME = 200
+SHORTEST_TOKEN = 32
+LOG_FORMATS = ("text", "json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class ServerConfig:
     the ticket's code only. `trusted_proxies` are addresses whose X-Forwarded-For is believed.
     With `tls_certificate` and `tls_key`, relative to `puskesmas.toml`, it speaks TLS on `port`.
     On `public_port`, 0 for none, it speaks plain HTTP and has what patients' phones see only.
+    `metrics` says who may read `/metrics`: `local`, `token` (whoever has `metrics_token`) or `off`.
     """
 
     host: str = "127.0.0.1"
@@ -54,6 +57,9 @@ class ServerConfig:
     tls_certificate: str = ""
     tls_key: str = ""
     public_port: int = 0
+    log_format: str = "text"
+    metrics: str = "local"
+    metrics_token: str = field(default="", repr=False)
 
     @property
     def is_tls(self) -> bool:
@@ -339,6 +345,14 @@ def _check(config: Config) -> None:
     if clinic.zone not in ZONES:
         raise SetupError(f'clinic.zone cannot be "{clinic.zone}": expected {", ".join(ZONES)}')
     _check_server(server)
+    if server.log_format not in LOG_FORMATS:
+        raise SetupError(f"server.log_format must be {' or '.join(LOG_FORMATS)}")
+    if server.metrics not in ("local", "token", "off"):
+        raise SetupError("server.metrics must be local, token or off")
+    if server.metrics == "token" and len(server.metrics_token) < SHORTEST_TOKEN:
+        raise SetupError(
+            f"server.metrics_token must have {SHORTEST_TOKEN} characters or more, drawn at random"
+        )
     if not 1 <= security.session_idle_minutes <= 24 * 60:
         raise SetupError("security.session_idle_minutes must be 1 to 1440")
     if not 1 <= security.session_max_hours <= 7 * 24:

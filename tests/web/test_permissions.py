@@ -25,6 +25,7 @@ TABLE = {
     # What everybody sees.
     ("/", READ): P.PUBLIC,
     ("/healthz", READ): P.PUBLIC,
+    ("/metrics", READ): P.PUBLIC,
     ("/readyz", READ): P.PUBLIC,
     ("/theme.css", READ): P.PUBLIC,
     ("/static", READ): P.PUBLIC,

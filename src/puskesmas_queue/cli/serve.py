@@ -15,7 +15,7 @@ import click
 from puskesmas_queue.cli.context import config_option, read_config
 from puskesmas_queue.cli.database import refuse_wrong_schema
 from puskesmas_queue.domain.errors import SetupError
-from puskesmas_queue.settings import Config
+from puskesmas_queue.settings import LOG_FORMATS, Config
 
 GRACE_S = 5
 """How long open streams may hold up the end of the server."""
@@ -34,8 +34,11 @@ The steps of one number change threads about twenty times: a plugin that spins c
 @click.option("--host", help="Address to listen on; else server.host.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; else server.port.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes; PostgreSQL only.")
+@click.option(
+    "--log-format", type=click.Choice(LOG_FORMATS), help="Of the log; else server.log_format."
+)
 @config_option
-def serve(host: str | None, port: int | None, workers: int | None) -> None:
+def serve(host: str | None, port: int | None, workers: int | None, log_format: str | None) -> None:
     """Run the server until it is stopped (Ctrl+C)."""
     config = read_config()
     server = replace(
@@ -43,6 +46,7 @@ def serve(host: str | None, port: int | None, workers: int | None) -> None:
         host=config.server.host if host is None else host,
         port=config.server.port if port is None else port,
         workers=config.server.workers if workers is None else workers,
+        log_format=log_format or config.server.log_format,
     )
     config = replace(config, server=server)
     refuse_what_cannot_work(config)
@@ -186,7 +190,10 @@ def uvicorn_options(config: Config) -> dict[str, Any]:
     from puskesmas_queue.web.connections import KEEP_ALIVE_S, Bounds, Connections
 
     bounds = Bounds.below(raise_open_files())
+    # uvicorn's own log is the text one.
+    log = {"log_config": None} if config.server.log_format == "json" else {}
     return {
+        **log,
         "http": Connections(bounds, config.server.trusted_proxies),
         "ws": "none",
         "timeout_keep_alive": KEEP_ALIVE_S,

@@ -24,6 +24,7 @@ from puskesmas_queue.app import build_app
 from puskesmas_queue.cli.loops import TlsLoop
 from puskesmas_queue.cli.serve import SWITCH_S, uvicorn_options
 from puskesmas_queue.domain.errors import SetupError
+from puskesmas_queue.logs import set_up
 from puskesmas_queue.settings import Config
 from puskesmas_queue.tls import TlsFiles
 from puskesmas_queue.web.public_port import PublicPort
@@ -38,15 +39,18 @@ class AppMaker:
         config: The configuration file.
         phones: Listens on the phones' port, if there is one.
         options: How that port is served.
+        log_format: Of this process's log.
     """
 
     config: Path
     phones: socket.socket | None
     options: Mapping[str, Any]
+    log_format: str = "text"
 
     def __call__(self) -> ASGIApp:
         """Make the app."""
         sys.setswitchinterval(SWITCH_S)
+        set_up(self.log_format)
         app = build_app(self.config)
         return app if self.phones is None else WithPhones(app, self.phones, self.options)
 
@@ -144,7 +148,7 @@ def serve_on(config: Config, listener: socket.socket, phones: socket.socket | No
         SetupError: The server could not begin; its log says why.
     """
     options = uvicorn_options(config)
-    make_app = AppMaker(config.path, phones, options)
+    make_app = AppMaker(config.path, phones, options, config.server.log_format)
     if config.tls_paths is not None:
         options = {**options, "ssl_context_factory": Tls(TlsFiles(*config.tls_paths))}
         if sys.platform != "win32" or config.server.workers == 1:

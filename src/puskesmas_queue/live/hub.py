@@ -82,6 +82,14 @@ class Hub:
         """How many streams are open."""
         return len(self._readers)
 
+    def streams_by_kind(self) -> dict[str, int]:
+        """Count the streams that show each kind of topic; from any thread."""
+        found: dict[str, int] = {}
+        for topic in list(self._topics.values()):
+            kind = topic.name.partition("-")[0]
+            found[kind] = found.get(kind, 0) + len(topic.readers)
+        return found
+
     def start(self) -> None:
         """Begin, inside the running event loop."""
         self._loop = asyncio.get_running_loop()

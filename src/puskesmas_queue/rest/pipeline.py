@@ -30,6 +30,7 @@ from puskesmas_queue.rest.problems import (
 )
 from puskesmas_queue.services import accounts
 from puskesmas_queue.services.answers import Reply
+from puskesmas_queue.web.observing import WHO
 from puskesmas_queue.web.routing import DeclaredRoute, threads_of
 from puskesmas_queue.web.security import facts_of
 
@@ -112,6 +113,10 @@ def _caller(request: Request, speaker: Speaker, endpoint: Endpoint) -> Principal
     caller = caller_of(speaker.clinic, facts, request.headers.get("authorization"))
     if caller is None:
         raise Refused("unauthorized")
+    if isinstance(caller, Device):
+        request.scope[WHO] = {"device": caller.mark}
+    else:
+        request.scope[WHO] = {"user": caller.user_id}
     if not may(caller, endpoint.permission):
         refuse_role(request, speaker, endpoint.permission, caller)
     return caller

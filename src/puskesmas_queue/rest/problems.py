@@ -32,6 +32,7 @@ from puskesmas_queue.domain.errors import (
     TooEarly,
     TooOften,
 )
+from puskesmas_queue.logs import REQUEST_ID
 from puskesmas_queue.web.errors import crash_text, error_text, status_of
 from puskesmas_queue.web.rendering import DEFAULT_LANGUAGE, LANGUAGES, Rendering
 
@@ -142,7 +143,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Write a problem document."""
-    number = secrets.token_hex(8)
+    number = REQUEST_ID.get() or secrets.token_hex(8)
     if status >= 500:
         log.warning("problem %s: %s %s", number, status, kind)
     document = {

@@ -54,7 +54,9 @@ def make_engine(
     """
     parsed = parse_url(url)
     if parsed.drivername == "sqlite":
-        engine = create_engine(parsed, connect_args={"check_same_thread": False})
+        engine = create_engine(
+            parsed, connect_args={"check_same_thread": False}, hide_parameters=True
+        )
         event.listen(engine, "connect", _prepare_sqlite)
         return engine
     arguments: dict[str, Any] = {"connect_timeout": 5, "application_name": "puskesmas-queue"}
@@ -66,6 +68,8 @@ def make_engine(
         pool_size=pool_size,
         max_overflow=-(-pool_size // 3),
         pool_timeout=wait_s,
+        # Values of rows are nothing for a log.
+        hide_parameters=True,
     )
 
 

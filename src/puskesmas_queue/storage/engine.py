@@ -12,12 +12,14 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, cast
 
 import psycopg
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnection
+from sqlalchemy.pool import QueuePool
 
 from puskesmas_queue.domain.errors import StorageUnavailable
 from puskesmas_queue.storage.connect import make_engine
@@ -30,6 +32,26 @@ log = logging.getLogger(__name__)
 
 BATCH = 128
 """Most transactions that share one commit on SQLite."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseLoad:
+    """
+    How busy this process's way to the database is.
+
+    Args:
+        queue: Changes that wait for SQLite's writer.
+        commits: Commits so far, of SQLite's writer.
+        changes: Transactions in them; each commit takes all that wait.
+        used: Connections in use.
+        size: Connections that are kept.
+    """
+
+    queue: int
+    commits: int
+    changes: int
+    used: int
+    size: int
 
 
 class Database(ABC):
@@ -68,6 +90,11 @@ class Database(ABC):
     @abstractmethod
     def close(self) -> None:
         """Finish what was accepted and let go of the database."""
+
+    def load(self) -> DatabaseLoad:
+        """Return how busy it is."""
+        pool = cast(QueuePool, self.engine.pool)
+        return DatabaseLoad(0, 0, 0, pool.checkedout(), pool.size())
 
     def committed(
         self, versions: dict[str, int], callbacks: Sequence[Callable[[], None]] = ()
@@ -125,6 +152,7 @@ class SqliteDatabase(Database):
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._is_closed = False
+        self._commits = self._changes = 0
         self._writer = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
         self._writer.start()
 
@@ -157,6 +185,14 @@ class SqliteDatabase(Database):
         self._writer.join()
         self.engine.dispose()
 
+    def load(self) -> DatabaseLoad:
+        return replace(
+            super().load(),
+            queue=self._jobs.qsize(),
+            commits=self._commits,
+            changes=self._changes,
+        )
+
     def _run(self) -> None:
         conn: Connection | None = None
         while True:
@@ -171,6 +207,8 @@ class SqliteDatabase(Database):
                 try:
                     conn = conn or self.engine.connect()
                     self._commit(conn, jobs)
+                    self._commits += 1
+                    self._changes += len(jobs)
                 except BaseException as error:
                     for waiting in jobs:
                         waiting.refuse(_as_refusal(error))

@@ -117,6 +117,13 @@ class Page:
         )
 
     @property
+    def who(self) -> dict[str, object]:
+        """Ids of who asks, for the log: of a user or a paired machine, no name."""
+        if self.principal is not None:
+            return {"user": self.principal.user_id}
+        return {} if self.machine is None else {"device": self.machine.mark}
+
+    @property
     def zone(self) -> str | None:
         """The hall that the address names, else the one that the machine stands in."""
         return self.query.get("zone") or (None if self.machine is None else self.machine.zone)

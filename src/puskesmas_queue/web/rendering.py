@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 from puskesmas_queue import __version__
 from puskesmas_queue.clinic import Clinic
+from puskesmas_queue.logs import REQUEST_ID
 
 if TYPE_CHECKING:
     from puskesmas_queue.domain.access import Principal
@@ -125,6 +126,7 @@ class Rendering:
             lang=lang,
             languages=LANGUAGES,
             is_demo=self.is_demo,
+            request_id=REQUEST_ID.get,
             url=lambda path, **query: _url(path, lang, query),
             ngettext=translations.ngettext,
             plugin_nav=lambda principal: self._plugin_nav(principal, lang),

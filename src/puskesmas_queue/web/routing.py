@@ -32,6 +32,7 @@ from puskesmas_queue.domain.errors import (
 )
 from puskesmas_queue.services import accounts, sessions
 from puskesmas_queue.web.errors import error_response
+from puskesmas_queue.web.observing import QUIET, WHO
 from puskesmas_queue.web.page import Page, local_path
 from puskesmas_queue.web.public_port import PhoneRoutes
 from puskesmas_queue.web.rendering import LANGUAGES
@@ -105,6 +106,7 @@ def route(
     """
 
     async def endpoint(request: Request) -> Response:
+        request.scope[QUIET] = not extends
         form, document = await _read_body(request)
         return await (threads or threads_of(request, asks_neighbour)).run(
             _answer, request, form, document, handler, permission, extends
@@ -215,7 +217,9 @@ def _answer(
     except QueueError as error:
         return error_response(Page(bare(request)), error)
     try:
-        return _refusal(page, permission) or handler(page)
+        refusal = _refusal(page, permission)
+        request.scope[WHO] = page.who
+        return refusal or handler(page)
     except QueueError as error:
         return error_response(page, error)
 

@@ -6,6 +6,7 @@ tickets a second was a good part of the whole request.
 """
 
 import asyncio
+import contextvars
 import queue
 import threading
 import weakref
@@ -44,7 +45,9 @@ class Threads:
         self._in_work += 1
         if self._in_work > len(self._started):
             self._start()
-        self._tasks.put((loop, future, function, arguments))
+        # With it goes the request's id, for what is logged there.
+        run = contextvars.copy_context().run
+        self._tasks.put((loop, future, run, (function, *arguments)))
         try:
             return await future
         finally:

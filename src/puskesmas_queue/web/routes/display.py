@@ -91,7 +91,19 @@ def _screen(page: Page) -> str:
 
 routes = [
     route("/display", display, permission=Permission.DISPLAY),
-    route("/display/heartbeat", heartbeat, methods=("POST",), permission=Permission.DISPLAY),
+    route(
+        "/display/heartbeat",
+        heartbeat,
+        methods=("POST",),
+        permission=Permission.DISPLAY,
+        extends=False,
+    ),
     route("/display/sound/{id:int}", sound, permission=Permission.DISPLAY, asks_neighbour=True),
-    route("/display/spoken", spoken, methods=("POST",), permission=Permission.DISPLAY),
+    route(
+        "/display/spoken",
+        spoken,
+        methods=("POST",),
+        permission=Permission.DISPLAY,
+        extends=False,
+    ),
 ]
