@@ -23,6 +23,8 @@ FIELDS = [
     "serving_at", "completed_at", "calls",
 ]  # fmt: skip
 
+EMERGENCY = {"unit": "ugd", "lane": "emergency", "payment_type": None}
+
 
 @pytest.fixture
 def staff(app, caller):
@@ -119,6 +121,22 @@ def test_a_kiosk_has_no_more_numbers_than_on_its_page(small, caller):
     assert int(refused.headers["retry-after"]) == refused.json()["retry_after_s"]
 
 
+def test_a_kiosk_announces_no_more_emergencies_than_on_its_page(small, caller):
+    """Ten in two minutes from another machine; each sounds at every counter."""
+    kiosk = caller(small, DeviceKind.KIOSK)
+    kiosk.client = TestClient(small, base_url="https://127.0.0.1", client=("192.168.1.9", 1))
+
+    answers = [
+        kiosk.post("/tickets", EMERGENCY, idempotency_key=f"number-{n // 2:04}") for n in range(22)
+    ]
+
+    assert [one.status_code for one in answers] == [201] * 20 + [429] * 2
+    assert answers[-1].json()["type"] == "/api/docs#problem-too-often"
+    staff = caller(small, Role.PETUGAS_LOKET)
+    staff.client = kiosk.client
+    assert staff.post("/tickets", EMERGENCY).status_code == 201
+
+
 def test_a_full_unit_names_others(staff, app):
     masters.change_unit(app.state.clinic, "umum", SYSTEM, quota_per_day=1)
     assert staff.post("/tickets", UMUM).status_code == 201
@@ -171,7 +189,7 @@ def test_words_that_do_not_go_together(small, caller, document):
 
 def test_an_emergency_is_announced(small, caller):
     staff = caller(small, Role.ADMIN)
-    given = staff.post("/tickets", {"unit": "ugd", "lane": "emergency", "payment_type": None})
+    given = staff.post("/tickets", EMERGENCY)
 
     assert given.status_code == 201
     assert given.json()["number"] == "E-001"

@@ -108,6 +108,26 @@ def test_foreign_hosts_lead_nowhere_else(app, host):
     assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=%2Floket")
 
 
+# Limits that another spelling of a path went round
+
+
+@pytest.mark.parametrize("path", ["/login", "/pair", "/api/v1/token", "/api/v1/devices/pair"])
+def test_a_path_with_a_line_end_is_nowhere(app, path):
+    """`/login%0A` was the login page, and its limit counted `/login` only."""
+    guesser = browser(app)
+    document = {"username": "budi", "password": "salah", "code": "ABCD2345"}
+
+    answers = [guesser.post(f"{path}%0A", json=document).status_code for _ in range(2)]
+
+    assert answers == [404, 404]
+
+
+def test_a_length_of_many_figures_is_no_crash(app):
+    answer = browser(app).post("/login", headers={"content-length": "0" * 5000 + "5"})
+
+    assert answer.status_code == 413
+
+
 # Counters and their sessions
 
 

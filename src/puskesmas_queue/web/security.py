@@ -54,6 +54,8 @@ MAX_PATH = 2_000
 """Longer than any page's; Python reads no number of more than 4300 figures, as `{id:int}` would."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_AGENT = 300
+MAX_FIGURES = 18
+"""Of a Content-Length, zeros in front counted; Python reads no number of more than 4300."""
 STATIC_PATHS = re.compile(r"/(?:x/[a-z0-9_]+/)?static/")
 """Files of the core and of plugins."""
 API = "/api/v1/"
@@ -65,6 +67,7 @@ HSTS = "max-age=86400"
 """A day: long enough for who comes daily, short enough to heal by itself."""
 
 _HOST = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 Crash = Callable[[Request, Exception], Response]
 log = logging.getLogger(__name__)
@@ -191,12 +194,13 @@ class SecurityMiddleware:
         length = headers.get("content-length", "0")
         if len(hosts) != 1 or _HOST.fullmatch(hosts[0]) is None:
             return refusal(scope, 400, BAD_HOST)
-        if len(scope["path"]) > MAX_PATH:
+        # A route's pattern takes a line's end at the end of its path, and no limit would know it.
+        if len(scope["path"]) > MAX_PATH or _CONTROL.search(scope["path"]):
             return refusal(scope, 404, NO_PAGE)
         is_private = facts.is_https or facts.is_local or facts.is_public_port
         if not (is_private or self.options.allow_insecure):
             return refusal(scope, 403, NOT_PRIVATE)
-        if not length.isdecimal() or int(length) > MAX_BODY:
+        if not length.isdecimal() or len(length) > MAX_FIGURES or int(length) > MAX_BODY:
             return refusal(scope, 413, TOO_LARGE)
         if scope["method"] not in SAFE_METHODS:
             return self._state_refusal(scope, headers, facts)

@@ -171,11 +171,17 @@ def transfer_ticket(call: Call) -> Reply:
 
 def _limited(call: Call, give: Callable[[], tickets.Given]) -> tickets.Given:
     """Give a number; to a kiosk no more of them than on its own page."""
-    limits: Limits = call.request.app.state.limits
-    if call.is_staff or call.facts.is_local or limits.is_demo:
+    limits = _limits(call)
+    if limits is None:
         return give()
     # Without a key of its own every request is another one.
     return limits.give(str(call.actor.device), call.key or secrets.token_hex(8), give)
+
+
+def _limits(call: Call) -> Limits | None:
+    """Return what a kiosk is bound by; None for staff, in a demo and on the server's machine."""
+    limits: Limits = call.request.app.state.limits
+    return None if call.is_staff or call.facts.is_local or limits.is_demo else limits
 
 
 def _announce_emergency(call: Call, asked: NewTicket) -> Reply:
@@ -183,6 +189,11 @@ def _announce_emergency(call: Call, asked: NewTicket) -> Reply:
     unit = tickets.known_unit(call.clinic, asked.unit)
     if not unit.is_emergency or asked.priority_reason is not None:
         raise InvalidRequest("an emergency goes to the emergency unit, without a reason")
+    limits = _limits(call)
+    if limits is not None:
+        wait_s = limits.emergencies.take(str(call.actor.device), call.key or "")
+        if wait_s:
+            raise TooOften(wait_s)
     return _told(call, tickets.issue_emergency(call.clinic, call.actor, call.key), status=201)
 
 
