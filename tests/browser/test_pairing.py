@@ -118,7 +118,7 @@ def test_a_kiosk_without_a_keyboard_is_paired_and_gives_numbers(place, pages, sc
         java_script_enabled=scripts,
     )  # fmt: skip
     expect(kiosk.locator("h1")).to_have_text("Hubungkan perangkat ini")
-    expect(kiosk.locator("main")).to_contain_text("Layar ini belum terhubung sebagai kiosk.")
+    expect(kiosk.locator("main")).to_contain_text("belum terhubung sebagai mesin antrean.")
     code = place.code(DeviceKind.KIOSK, "Kiosk 1")
     wrong = "2" if code[3] != "2" else "3"
 
