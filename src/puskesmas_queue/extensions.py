@@ -60,11 +60,16 @@ class Context:
     """
     What every hook may look at beside its arguments.
 
-    `now` is the clinic's clock, aware, in UTC; `local_now` the same in the clinic's zone, which
-    need not be that of the computer. `config` is the plugin's own settings, an instance
-    of the model that its `register_settings` gave; None where it has none or cannot have them.
-    `data` are its own tables; None in decisions and vetoes, which do no I/O, and where it brings
-    no migrations.
+    Args:
+        clinic_id: Of this clinic; part of the key of every row.
+        clinic_name: For people.
+        settings: `settings.get("queue.priority_ratio")` and every other setting of the clinic.
+        now: The clinic's clock, aware, in UTC.
+        zone: The clinic's zone, which need not be that of the computer.
+        config: The plugin's own settings, an instance of the model that its `register_settings`
+            gave; None where it has none or cannot have them.
+        data: Its own tables; None in decisions and vetoes, which do no I/O, and where it brings
+            no migrations.
     """
 
     clinic_id: str
@@ -86,7 +91,14 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class PluginUser:
-    """Who asks for a page."""
+    """
+    Who asks for a page.
+
+    Args:
+        id: Of the account.
+        name: As colleagues know them.
+        role: What the account is for.
+    """
 
     id: int
     name: str
@@ -125,7 +137,13 @@ class TemplateAnswer:
     A template of the plugin's folder `templates/`, filled in.
 
     A page extends `plugin/page.html` and fills its blocks `title` and `content`; a panel is a
-    piece of HTML. Everything is escaped; `_("…")` looks into the plugin's catalogues.
+    piece of HTML. Everything is escaped; `_("…")` looks into the plugin's catalogues. A name that
+    is in no value is an error.
+
+    Args:
+        template: Its name, `calls.html` say.
+        values: What it says by name.
+        status: The HTTP status; 422 for a form that has to be filled in again.
     """
 
     template: str
@@ -135,7 +153,14 @@ class TemplateAnswer:
 
 @dataclass(frozen=True, slots=True)
 class TextAnswer:
-    """Anything else: JSON, CSV, plain text."""
+    """
+    Anything else: JSON, CSV, plain text.
+
+    Args:
+        content: What is sent; a text in UTF-8.
+        media_type: What it is.
+        status: The HTTP status.
+    """
 
     content: str | bytes
     media_type: str = "text/plain; charset=utf-8"
@@ -144,7 +169,13 @@ class TextAnswer:
 
 @dataclass(frozen=True, slots=True)
 class RedirectAnswer:
-    """Another page of this server: `/loket`, or below the plugin's own `/x/<plugin>`."""
+    """
+    Another page of this server, after a form was sent say.
+
+    Args:
+        path: `/loket` or another page of the core, or one below the plugin's own `/x/<plugin>`,
+            with what stands behind `?` and `#`.
+    """
 
     path: str
 
@@ -173,7 +204,14 @@ class PluginRoute:
 
 @dataclass(frozen=True, slots=True)
 class NavItem:
-    """A link in the navigation of staff, to a page of the plugin's own, for whoever may see it."""
+    """
+    A link in the navigation of staff.
+
+    Args:
+        label: What it says, looked up in the plugin's catalogues.
+        path: Of a page of the plugin's own, as its route says it.
+        permission: Who sees it.
+    """
 
     label: str
     path: str
@@ -186,7 +224,8 @@ class Panel:
     A piece of a core page, loaded by the page after it was shown.
 
     Args:
-        slot: One of `SLOTS`, which says who sees it.
+        slot: `counter.ticket`, below the ticket at a counter, for whoever has `CALL`; or
+            `dashboard`, below the figures of the day, for `DAY_VIEW`.
         name: Small letters, digits and hyphens; part of its address.
         title: Its heading.
         handler: Sync, 10 s; answers with a template or `text/html`.
@@ -232,9 +271,11 @@ class Printed:
     """
     How a slip fared.
 
-    `printed`: the paper is out. `by_page`: the page that shows the number prints it. `unsure`: it
-    may be out, and is not printed a second time by itself. `failed`: it is not out, and `detail`
-    says why; the next printer is asked.
+    Args:
+        state: `printed`: the paper is out. `by_page`: the page that shows the number prints it.
+            `unsure`: it may be out, and is not printed a second time by itself. `failed`: it is
+            not out; the next printer is asked.
+        detail: Why, for the log.
     """
 
     state: Literal["printed", "by_page", "unsure", "failed"]
@@ -289,7 +330,13 @@ class Announcer:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How something stands: `wrong` needs somebody, `note` is worth knowing."""
+    """
+    How something stands.
+
+    Args:
+        state: `ok`; `note` is worth knowing; `wrong` needs somebody.
+        text: One line that says what.
+    """
 
     state: Literal["ok", "note", "wrong"]
     text: str
@@ -297,7 +344,13 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """Something that `doctor` and the page of plugins look at; sync, 5 s."""
+    """
+    Something that `doctor` and the page of plugins look at.
+
+    Args:
+        name: What is looked at, for people.
+        check: Sync, 5 s.
+    """
 
     name: str
     check: Callable[[Context], Health]

@@ -102,6 +102,13 @@ def test_settings_page_equals_the_registry():
     assert page("settings") == written, "run scripts/write_settings_page.py"
 
 
+def test_page_of_the_api_equals_its_docstrings():
+    written = runpy.run_path(str(ROOT / "scripts/write_plugin_api_page.py"))["page"]()
+
+    assert page("plugin-api") == written, "run scripts/write_plugin_api_page.py"
+    assert [line for line in written.splitlines() if line.endswith("|  |")] == []
+
+
 def test_settings_of_the_file_are_described():
     rows = re.findall(r"^\| `(\w+\.\w+)` \|", page("install"), re.MULTILINE)
 

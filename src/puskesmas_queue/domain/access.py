@@ -18,10 +18,15 @@ class Role(StrEnum):
     """What a staff account is for; each has one."""
 
     ADMIN = "admin"
+    """Looks after server, settings and accounts; may work at a counter."""
     PETUGAS_LOKET = "petugas_loket"
+    """Works at a counter."""
     PETUGAS_RM = "petugas_rm"
+    """Works with medical records."""
     KEPALA = "kepala"
+    """Head of the clinic: looks at the day."""
     AUDITOR = "auditor"
+    """Looks at who did what, and at nothing else."""
 
 
 class Permission(StrEnum):
@@ -50,8 +55,11 @@ class Permission(StrEnum):
     DAY_VIEW = "day_view"
     """The page of the day."""
     MANAGE_SETTINGS = "manage_settings"
+    """Settings, plugins, machines."""
     MANAGE_USERS = "manage_users"
+    """Accounts of staff."""
     AUDIT_VIEW = "audit_view"
+    """Who did what."""
 
 
 EVERYBODY = frozenset({Permission.PUBLIC})

@@ -27,7 +27,16 @@ _TEENS_EN = (
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A ticket that was called: its number and where to go; `language` is `id` or `en`."""
+    """
+    A ticket that was called.
+
+    Args:
+        number: As patients see it.
+        prefix: Its letter.
+        sequence: Its count within the letter.
+        counter: The counter's number, where to go.
+        language: `id` or `en`.
+    """
 
     number: str
     prefix: str
@@ -38,7 +47,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """The two halves of a spoken call, so that a voice can keep each of them."""
+    """
+    The two halves of a spoken call, so that a voice can keep each of them.
+
+    Args:
+        number_text: Who is called, 1 to 200 characters.
+        direction_text: Where to go, 1 to 200 characters.
+    """
 
     number_text: str
     direction_text: str

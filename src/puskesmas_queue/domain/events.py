@@ -78,8 +78,25 @@ class TicketFact:
     """
     The ticket that a fact is about, as it stands at delivery.
 
-    `state` is the state that the fact led to. The reason of priority is health data and is not
-    here.
+    The reason of priority is health data and is not here.
+
+    Args:
+        id: The same for all its facts.
+        service_date: The clinic's local day that it is for.
+        number: What patients see, `A-007` say.
+        prefix: The letter that the clinic gave its unit; `P` in the priority lane.
+        sequence: Counts the tickets of its prefix on that day, from 1.
+        unit: Its unit's code, `umum` say.
+        unit_name: Its unit's name, `Poli Umum` say.
+        unit_sequence: Counts the tickets of its unit on that day, from 1.
+        zone: The hall in which it waits, `main` say.
+        lane: The line in which it waits.
+        payment_type: How the visit is paid; None where nobody asked.
+        source: Where it was taken.
+        state: The state that the fact led to; on a page or slip the present one.
+        code: Names its status page: whoever knows it may follow the ticket.
+        calls: How often it was called.
+        issued_at: When it was taken, in UTC.
     """
 
     id: int
@@ -102,7 +119,16 @@ class TicketFact:
 
 @dataclass(frozen=True, slots=True)
 class DayFact:
-    """A service day that ended: tickets issued, completed, cancelled and expired."""
+    """
+    A service day that ended.
+
+    Args:
+        service_date: The clinic's local day.
+        issued: How many tickets were given.
+        completed: How many of them were served.
+        cancelled: How many of them were cancelled.
+        expired: How many of them were still open at midnight.
+    """
 
     service_date: date
     issued: int

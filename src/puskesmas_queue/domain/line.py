@@ -32,8 +32,11 @@ class Ratio:
     """
     How lanes take turns, from setting `queue.priority_ratio`.
 
-    `a` priority tickets in a row, then `b` general ones; both >= 1. For the policies `full`
-    (strict priority) and `first_come` they are not used.
+    Args:
+        policy: `ratio`, or `full` (strict priority) or `first_come`, for which the others are not
+            used.
+        a: Priority tickets in a row, >= 1.
+        b: General tickets that follow them, >= 1.
     """
 
     policy: Policy
@@ -60,7 +63,13 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class RatioState:
-    """Where the ratio stands: priority and general tickets taken in the current round."""
+    """
+    Where the ratio stands.
+
+    Args:
+        priority_taken: Priority tickets taken in the current round, >= 0.
+        general_taken: General tickets taken in it, >= 0.
+    """
 
     priority_taken: int = 0
     general_taken: int = 0
@@ -68,7 +77,13 @@ class RatioState:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The first ticket of a lane that this counter may take."""
+    """
+    The first ticket of a lane that this counter may take.
+
+    Args:
+        order_key: Its place in the lane: when it came, microseconds since the epoch in UTC.
+        order_tie: Parts tickets of the same microsecond; grows too.
+    """
 
     order_key: int
     order_tie: int
@@ -76,7 +91,15 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class LineHeads:
-    """What a decision on the next lane sees; at least one head is there."""
+    """
+    What a decision on the next lane sees; at least one head is there.
+
+    Args:
+        priority: The first ticket of the priority lane; None where nobody waits in it.
+        general: The same for the general lane.
+        ratio: What the clinic set.
+        state: Where the ratio stands.
+    """
 
     priority: Head | None
     general: Head | None
@@ -86,7 +109,13 @@ class LineHeads:
 
 @dataclass(frozen=True, slots=True)
 class LaneChoice:
-    """The lane to take from and where the ratio stands afterwards."""
+    """
+    Which ticket is next.
+
+    Args:
+        lane: Where to take it from; a head must be there.
+        state: Where the ratio stands afterwards; `heads.state` leaves it as it is.
+    """
 
     lane: Lane
     state: RatioState

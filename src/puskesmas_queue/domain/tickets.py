@@ -17,50 +17,75 @@ class TicketState(StrEnum):
     """Where a ticket stands."""
 
     BOOKED = "booked"
+    """Taken for a later time; the person is not here yet."""
     CONFIRMED = "confirmed"
+    """Booked, and the person is here."""
     WAITING = "waiting"
+    """Stands in the line."""
     CALLED = "called"
+    """Called to a counter; nobody answered yet."""
     SERVING = "serving"
+    """Served at a counter."""
     HELD = "held"
+    """Put aside by the counter, for a missing paper say."""
     SKIPPED = "skipped"
+    """Called as often as it must be; nobody came."""
     COMPLETED = "completed"
+    """Served."""
     CANCELLED = "cancelled"
+    """Given up, by staff or the patient."""
     NO_SHOW = "no_show"
+    """Booked, and nobody came in time."""
     EXPIRED = "expired"
+    """Still open when its day ended."""
 
 
 class Lane(StrEnum):
     """Which line a ticket waits in; `emergency` is never picked from."""
 
     PRIORITY = "priority"
+    """The elderly, pregnant women, people with a disability, small children."""
     GENERAL = "general"
+    """Everybody else."""
     EMERGENCY = "emergency"
+    """Sent to UGD at once."""
 
 
 class PriorityReason(StrEnum):
     """Why a ticket is in the priority lane. Health data: staff only."""
 
     LANSIA = "lansia"
+    """Elderly."""
     BUMIL = "bumil"
+    """Pregnant."""
     DISABILITAS = "disabilitas"
+    """With a disability."""
     BALITA = "balita"
+    """With a child below five."""
 
 
 class PaymentType(StrEnum):
     """How the visit is paid."""
 
     BPJS = "bpjs"
+    """By the national health insurance."""
     UMUM = "umum"
+    """By the patient."""
     SKEMA_DAERAH = "skema_daerah"
+    """By a scheme of the region."""
 
 
 class Source(StrEnum):
     """Where a ticket was taken; follows from the credential."""
 
     KIOSK = "kiosk"
+    """At a kiosk in the hall."""
     WEB = "web"
+    """On a page of this server, from elsewhere."""
     MOBILE = "mobile"
+    """By another program."""
     COUNTER = "counter"
+    """By staff."""
 
 
 class Action(StrEnum):
@@ -169,7 +194,12 @@ class TicketRequest:
     """
     What somebody asks for at a kiosk or counter.
 
-    `exceed_reason` lets staff take a place over the quota (10 %, with that reason).
+    Args:
+        unit: The unit's code.
+        lane: Where the person wants to wait.
+        payment_type: How the visit is paid; None where nobody asked.
+        priority_reason: Why the priority lane; health data.
+        exceed_reason: Lets staff take a place over the quota (10 %, with that reason).
     """
 
     unit: str

@@ -67,7 +67,12 @@ LATEST_CALLS = 20
 
 
 class MovedClock(ShiftedClock):
-    """A clock that goes on from a moment; moved, time has truly passed."""
+    """
+    A clock that goes on from a moment; moved, time has truly passed.
+
+    Args:
+        at: The moment.
+    """
 
     def __init__(self, at: datetime = MORNING) -> None:
         self._passed_s = 0.0
