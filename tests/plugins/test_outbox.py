@@ -20,7 +20,7 @@ from puskesmas_queue.domain.events import FACTS, Fact, TicketFact
 from puskesmas_queue.domain.tickets import Lane, PaymentType, TicketRequest, TicketState
 from puskesmas_queue.extensions import Context
 from puskesmas_queue.hookspecs import hookimpl
-from puskesmas_queue.services import calling, counters, day, facts, tickets
+from puskesmas_queue.services import calling, counters, day, facts, letters, tickets
 from puskesmas_queue.storage import outbox as rows
 from puskesmas_queue.storage.outbox import Delivery
 from puskesmas_queue.storage.tables import deliveries
@@ -275,7 +275,7 @@ def test_a_spoken_call_is_never_replayed(open_with):
     with delivering(clinic):
         until(lambda: facts.delivery_counts(clinic) == {("listener", "expired"): 1})
     assert [kind for _, kind, _ in receiver.seen] == ["ticket_issued"]
-    letter = facts.dead_letters(clinic)[0]
+    letter = letters.dead_letters(clinic)[0]
     assert (letter.kind, letter.state) == ("ticket_called", "expired")
 
 
@@ -289,14 +289,14 @@ def test_dead_letters_are_listed_and_delivered_by_hand(open_with, monkeypatch):
     with delivering(clinic):
         tickets.issue_ticket(clinic, REQUEST, KIOSK)
         until(lambda: facts.delivery_counts(clinic) == {("listener", "dead"): 1})
-        letter = facts.dead_letters(clinic)[0]
+        letter = letters.dead_letters(clinic)[0]
         assert (letter.plugin, letter.attempts) == ("listener", 3)
         assert letter.last_error.startswith("RuntimeError: not now (test_outbox.py:")
         is_broken = False
-        facts.redeliver(clinic, letter.id, STAFF)
+        letters.redeliver(clinic, letter.id, STAFF)
         until(lambda: len(receiver.once) == 1)
         with pytest.raises(NotFound):
-            facts.redeliver(clinic, letter.id, STAFF)
+            letters.redeliver(clinic, letter.id, STAFF)
 
 
 def test_a_lease_that_was_lost_changes_nothing(open_with):
@@ -442,7 +442,7 @@ def test_another_try_by_hand_is_made_at_once(open_with, monkeypatch):
         tickets.issue_ticket(clinic, REQUEST, KIOSK)
         time.sleep(0.5)
         assert receiver.seen == []
-        facts.redeliver(clinic, facts.dead_letters(clinic)[0].id, STAFF)
+        letters.redeliver(clinic, letters.dead_letters(clinic)[0].id, STAFF)
         until(lambda: len(receiver.once) == 2)
 
 

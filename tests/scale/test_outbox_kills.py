@@ -21,7 +21,7 @@ from sqlalchemy import select
 from puskesmas_queue.clinic import open_clinic
 from puskesmas_queue.clock import ShiftedClock
 from puskesmas_queue.domain.events import TICKET_FACTS, lifetime
-from puskesmas_queue.services import facts
+from puskesmas_queue.services import facts, letters
 from puskesmas_queue.settings import Config, load_config
 from puskesmas_queue.storage.tables import deliveries, events
 from puskesmas_queue.storage.transaction import Reading
@@ -261,7 +261,7 @@ def check(config: Config, receiver: Receiver, size: Size, words: str) -> None:
             f"{clinic.id}-{row.event_id}": row.state
             for row in clinic.db.read(lambda tx: tx.conn.execute(select(deliveries)).all())
         }
-        letters = facts.dead_letters(clinic, limit=len(happened))
+        listed = letters.dead_letters(clinic, limit=len(happened))
         counts = facts.delivery_counts(clinic)
         names = {f"{clinic.id}-{row.id}": row for row in happened}
     finally:
@@ -280,8 +280,8 @@ def check(config: Config, receiver: Receiver, size: Size, words: str) -> None:
     assert set(settled.values()) <= {"done", "dead", "expired"}
     assert once.keys() <= names.keys()
     assert names.keys() - once.keys() <= given_up
-    assert len(letters) == len(given_up) == sum(counts.values())
-    assert {(letter.kind, letter.ticket_id) for letter in letters} == {
+    assert len(listed) == len(given_up) == sum(counts.values())
+    assert {(letter.kind, letter.ticket_id) for letter in listed} == {
         (names[name].kind, names[name].ticket_id) for name in given_up
     }
 

@@ -1,28 +1,22 @@
 """The administrator's pages of plugins, as a browser sees them."""
 
 import re
-from datetime import timedelta
 from typing import Literal
 
 import pytest
 from pydantic import BaseModel, Field, HttpUrl, SecretStr
-from sqlalchemy import insert
-from starlette.testclient import TestClient
 
-from puskesmas_queue.app import make_app
-from puskesmas_queue.domain.access import SYSTEM, Role
+from puskesmas_queue.domain.access import Role
 from puskesmas_queue.extensions import Health, HealthCheck
 from puskesmas_queue.hookspecs import hookimpl
 from puskesmas_queue.plugin_host.dispatch import Fault
 from puskesmas_queue.plugin_host.registry import PluginStatus
-from puskesmas_queue.services import accounts, sessions
 from puskesmas_queue.services.plugin_settings import read
-from puskesmas_queue.storage import faults, tables
+from puskesmas_queue.storage import faults
 from puskesmas_queue.storage.crypto import make_key_file
 from support.clinics import make_clinic, make_config
-from support.desk import rows_of, take
-
-OWN = {"sec-fetch-site": "same-origin"}
+from support.desk import take
+from support.office import leave, open_browser
 
 
 class Hook(BaseModel):
@@ -90,36 +84,9 @@ def furnished(sqlite_url, tmp_path, clock):
     clinic.db.write(lambda tx: faults.count(tx, seen))
     clinic.hooks.switched_off.add("quiet")
     ticket = take(clinic, "A")[0]
-    event = rows_of(clinic, tables.events)[0].id
-    now = clock.now()
-
-    def letters(tx):
-        for number, (plugin, state) in enumerate([("webhook", "dead"), ("thermal", "expired")]):
-            tx.conn.execute(
-                insert(tables.deliveries).values(
-                    clinic_id=clinic.id, id=100 + number, event_id=event, plugin=plugin,
-                    order_key=f"ticket:{ticket.id}", state=state, attempts=9, created_at=now,
-                    next_at=now, expires_at=now + timedelta(days=1), settled_at=now,
-                    last_error="ConnectionError: <b>no route</b>",
-                )
-            )  # fmt: skip
-
-    clinic.db.write(letters)
+    leave(clinic, ticket.id, [("webhook", "ticket_issued", "dead")])
     yield clinic
     clinic.close()
-
-
-def open_browser(clinic, role: Role) -> TestClient:
-    """Return the browser of somebody who is logged in."""
-    password = accounts.add_user(clinic, role.value, SYSTEM, role=role)
-    token = sessions.login(clinic, role.value, password, SYSTEM).token
-    return TestClient(
-        make_app(clinic),
-        base_url="http://127.0.0.1",
-        client=("127.0.0.1", 1),
-        headers=OWN,
-        cookies={"pq_session": token},
-    )
 
 
 @pytest.fixture
@@ -165,7 +132,6 @@ def test_no_plugin_says_what_to_do(sqlite_clinic):
     office = open_browser(sqlite_clinic, Role.ADMIN)
 
     assert "Belum ada plugin terpasang" in office.get("/admin/plugins").text
-    assert "Tidak ada kiriman gagal" in office.get("/admin/deliveries").text
 
 
 def test_the_link_is_there_for_administrators_only(office, furnished):
@@ -257,23 +223,6 @@ def test_decisions_are_switched_on_again(office, furnished):
     assert "Keputusan plugin itu dipakai lagi." in answer.text
     assert "quiet" not in furnished.hooks.switched_off
     assert "Keputusan dimatikan" not in answer.text
-
-
-def test_dead_letters_are_listed_and_tried_again(office, furnished):
-    text = office.get("/admin/deliveries").text
-    number = rows_of(furnished, tables.tickets)[0].number
-
-    rows = [row for row in text.split("<tr>") if "Kirim ulang" in row]
-    assert len(rows) == 2
-    assert [word in rows[1] for word in ("webhook", number, ">9<", "Gagal")] == [True] * 4
-    assert "Kedaluwarsa" in rows[0]
-    assert "&lt;b&gt;no route&lt;/b&gt;" in text
-    answer = office.post("/admin/deliveries/100/redeliver")
-    assert "Kiriman itu dicoba lagi sekarang." in answer.text
-    states = {row.id: row.state for row in rows_of(furnished, tables.deliveries)}
-    assert states[100] == "open"
-    assert "sudah tidak ada" in office.post("/admin/deliveries/100/redeliver").text
-    assert "sudah tidak ada" in office.post("/admin/deliveries/999999999999/redeliver").text
 
 
 def test_checks_of_a_plugin_are_shown(puskesmas_clinics):

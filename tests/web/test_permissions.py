@@ -106,6 +106,11 @@ TABLE = {
     ("/admin/plugins/{name}/switch-on", POST): P.MANAGE_SETTINGS,
     ("/admin/deliveries", READ): P.MANAGE_SETTINGS,
     ("/admin/deliveries/{id:int}/redeliver", POST): P.MANAGE_SETTINGS,
+    ("/admin/deliveries/{id:int}/dismiss", READ): P.MANAGE_SETTINGS,
+    ("/admin/deliveries/{id:int}/dismiss", POST): P.MANAGE_SETTINGS,
+    ("/admin/deliveries/of/{name}/redeliver", POST): P.MANAGE_SETTINGS,
+    ("/admin/deliveries/of/{name}/dismiss", READ): P.MANAGE_SETTINGS,
+    ("/admin/deliveries/of/{name}/dismiss", POST): P.MANAGE_SETTINGS,
 }
 ALLOWED = {
     P.PUBLIC: {None, *Role},

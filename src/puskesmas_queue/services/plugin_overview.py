@@ -6,12 +6,14 @@ from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.errors import NotFound, PluginSettingsInvalid
 from puskesmas_queue.plugin_host.registry import PluginStatus
 from puskesmas_queue.services.doctoring import plugin_faults
-from puskesmas_queue.services.facts import dead_letters, delivery_counts
+from puskesmas_queue.services.facts import delivery_counts
+from puskesmas_queue.services.letters import can_redeliver, dead_letters
 from puskesmas_queue.storage import tickets
 from puskesmas_queue.storage.faults import FaultRow
-from puskesmas_queue.storage.outbox import DeadLetter
+from puskesmas_queue.storage.letters import DeadLetter
 
-MOST_LETTERS = 200
+PAGE = 50
+"""Letters on one page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,25 @@ class PluginView:
 
 @dataclass(frozen=True, slots=True)
 class LetterView:
-    """A delivery that was given up; `number` is the ticket's, None where it is about none."""
+    """
+    A delivery that was given up.
+
+    `number` is the ticket's, None where it is about none.
+    """
 
     letter: DeadLetter
     number: str | None
+    can_redeliver: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PluginLetters:
+    """How many deliveries of a plugin wait and were given up; whether it still hears of any."""
+
+    plugin: str
+    waiting: int
+    lost: int
+    is_listening: bool
 
 
 def plugin_views(clinic: Clinic) -> list[PluginView]:
@@ -84,15 +101,46 @@ def plugin_view(clinic: Clinic, name: str) -> PluginView:
     return _view(clinic, status, plugin_faults(clinic), delivery_counts(clinic))
 
 
-def letter_views(clinic: Clinic) -> list[LetterView]:
-    """Return deliveries that were given up, latest first."""
-    letters = dead_letters(clinic, MOST_LETTERS)
-    ids = [letter.ticket_id for letter in letters if letter.ticket_id is not None]
+def letter_views(clinic: Clinic, before: int | None = None) -> tuple[list[LetterView], int | None]:
+    """
+    Return a page of deliveries that were given up, latest first.
+
+    Args:
+        clinic: Whose.
+        before: The id of the last one of the page before; None for the first page.
+
+    Returns:
+        Them, and what the next page begins before, None where there is none.
+    """
+    found = dead_letters(clinic, PAGE + 1, before)
+    shown = found[:PAGE]
+    ids = [letter.ticket_id for letter in shown if letter.ticket_id is not None]
     numbers = clinic.db.read(lambda tx: tickets.numbers(tx, ids)) if ids else {}
-    return [
-        LetterView(letter, None if letter.ticket_id is None else numbers.get(letter.ticket_id))
-        for letter in letters
+    views = [
+        LetterView(
+            letter,
+            None if letter.ticket_id is None else numbers.get(letter.ticket_id),
+            can_redeliver(clinic, letter),
+        )
+        for letter in shown
     ]
+    return views, shown[-1].id if len(found) > PAGE else None
+
+
+def plugin_letters(clinic: Clinic) -> list[PluginLetters]:
+    """Return plugins of which something was given up, or waits though nobody hears of it."""
+    counts = delivery_counts(clinic)
+    listening = clinic.plugins.listeners()
+    found = [
+        PluginLetters(
+            name,
+            counts.get((name, "open"), 0),
+            counts.get((name, "dead"), 0) + counts.get((name, "expired"), 0),
+            name in listening,
+        )
+        for name in sorted({name for name, _ in counts})
+    ]
+    return [one for one in found if one.lost or not one.is_listening]
 
 
 def lost_count(clinic: Clinic) -> int:

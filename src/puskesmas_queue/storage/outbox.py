@@ -12,7 +12,6 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Select,
     and_,
     delete,
     func,
@@ -51,20 +50,6 @@ class Delivery:
     reason: str | None
     data: dict[str, Any]
     leased_until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A delivery that was given up; `state` is dead or expired."""
-
-    id: int
-    plugin: str
-    kind: str
-    ticket_id: int | None
-    state: str
-    attempts: int
-    created_at: datetime
-    last_error: str | None
 
 
 _COLUMNS = (
@@ -119,19 +104,7 @@ def due(tx: Reading, plugin: str, limit: int) -> list[int]:
         plugin: Whose rows.
         limit: How many at most, one per key.
     """
-    found = tx.conn.execute(
-        select(deliveries.c.id)
-        .where(
-            deliveries.c.clinic_id == tx.clinic_id,
-            deliveries.c.plugin == plugin,
-            text(OPEN_DELIVERY_SQL),
-            deliveries.c.next_at <= tx.now,
-            _is_first(tx.dialect),
-        )
-        .order_by(deliveries.c.expires_at, deliveries.c.id)
-        .limit(literal_column(str(limit)))
-    )
-    return list(found.scalars())
+    return _free(tx, plugin, limit, _is_first(tx.dialect))
 
 
 def claim(tx: Tx, ids: Sequence[int], lease: timedelta) -> list[Delivery]:
@@ -202,28 +175,41 @@ def give_back(tx: Tx, claimed: Sequence[Delivery]) -> int:
     return _change(tx, claimed, {"next_at": tx.now})
 
 
-def letters(tx: Reading, limit: int) -> list[DeadLetter]:
-    """Read what was given up, latest first."""
-    rows = tx.conn.execute(_letters(tx).order_by(deliveries.c.id.desc()).limit(limit))
-    return [DeadLetter(**row._asdict()) for row in rows]
+def waiting_plugins(tx: Reading) -> list[str]:
+    """Name the plugins with open rows, by one look into the index for each."""
+    names: list[str] = []
+    question = select(deliveries.c.plugin).where(
+        deliveries.c.clinic_id == tx.clinic_id, text(OPEN_DELIVERY_SQL)
+    )
+    first = question.order_by(deliveries.c.plugin).limit(literal_column("1"))
+    while found := tx.conn.execute(
+        first.where(deliveries.c.plugin > names[-1]) if names else first
+    ).scalar_one_or_none():
+        names.append(found)
+    return names
 
 
-def letter(tx: Reading, delivery_id: int) -> DeadLetter | None:
-    """Read one delivery that was given up, None where there is none of this id."""
-    row = tx.conn.execute(_letters(tx).where(deliveries.c.id == delivery_id)).one_or_none()
-    return None if row is None else DeadLetter(**row._asdict())
+def late(tx: Reading, plugin: str, limit: int) -> list[int]:
+    """Find rows of a plugin that are too late to be told and that nobody is telling now."""
+    return _free(tx, plugin, limit, deliveries.c.expires_at <= tx.now)
 
 
-def reopen(tx: Tx, delivery_id: int, expires_at: datetime) -> None:
-    """Open a dead letter again."""
-    tx.conn.execute(
-        update(deliveries)
+def expire(tx: Tx, ids: Sequence[int]) -> None:
+    """Close those of these rows that are still open and that nobody has taken meanwhile."""
+    free = tx.conn.execute(
+        select(deliveries.c.id)
         .where(
             deliveries.c.clinic_id == tx.clinic_id,
-            deliveries.c.id == delivery_id,
-            text(LOST_DELIVERY_SQL),
+            deliveries.c.id.in_(ids),
+            _IS_OPEN,
+            deliveries.c.next_at <= tx.now,
         )
-        .values(state="open", attempts=0, next_at=tx.now, expires_at=expires_at, settled_at=None)
+        .with_for_update(skip_locked=True)
+    ).scalars()
+    tx.conn.execute(
+        update(deliveries)
+        .where(deliveries.c.clinic_id == tx.clinic_id, deliveries.c.id.in_(list(free)))
+        .values(state="expired", settled_at=tx.now)
     )
 
 
@@ -250,39 +236,36 @@ def oldest_open(tx: Reading) -> dict[str, datetime]:
     return {row.plugin: row.oldest for row in rows}
 
 
-def forget(tx: Tx, before: datetime) -> None:
-    """Forget delivered rows that were settled before that moment; dead letters stay."""
-    tx.conn.execute(
-        delete(deliveries).where(
-            deliveries.c.clinic_id == tx.clinic_id,
-            text("deliveries.state = 'done'"),
-            deliveries.c.settled_at < before,
+def forget(tx: Tx, delivered_before: datetime, lost_before: datetime) -> None:
+    """Forget rows that were settled before these moments: delivered ones, and dead letters."""
+    for state, before in (
+        ("deliveries.state = 'done'", delivered_before),
+        (LOST_DELIVERY_SQL, lost_before),
+    ):
+        tx.conn.execute(
+            delete(deliveries).where(
+                deliveries.c.clinic_id == tx.clinic_id,
+                text(state),
+                deliveries.c.settled_at < before,
+            )
         )
-    )
 
 
-def _letters(tx: Reading) -> Select[Any]:
-    return (
-        select(
-            deliveries.c.id,
-            deliveries.c.plugin,
-            events.c.kind,
-            events.c.ticket_id,
-            deliveries.c.state,
-            deliveries.c.attempts,
-            deliveries.c.created_at,
-            deliveries.c.last_error,
-        )
-        .join_from(
-            deliveries,
-            events,
-            (events.c.clinic_id == deliveries.c.clinic_id) & (events.c.id == deliveries.c.event_id),
-        )
+def _free(tx: Reading, plugin: str, limit: int, condition: ColumnElement[bool]) -> list[int]:
+    """Find open rows that nobody has taken, in the order of `ix_deliveries_due`."""
+    found = tx.conn.execute(
+        select(deliveries.c.id)
         .where(
             deliveries.c.clinic_id == tx.clinic_id,
-            text(LOST_DELIVERY_SQL),
+            deliveries.c.plugin == plugin,
+            text(OPEN_DELIVERY_SQL),
+            deliveries.c.next_at <= tx.now,
+            condition,
         )
+        .order_by(deliveries.c.expires_at, deliveries.c.id)
+        .limit(literal_column(str(limit)))
     )
+    return list(found.scalars())
 
 
 def _change(tx: Tx, claimed: Sequence[Delivery], values: dict[str, Any]) -> int:

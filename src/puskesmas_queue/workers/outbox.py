@@ -14,7 +14,7 @@ from datetime import timedelta
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.errors import QueueError
 from puskesmas_queue.plugin_host.dispatch import Outcome
-from puskesmas_queue.services import facts
+from puskesmas_queue.services import facts, letters
 from puskesmas_queue.storage import outbox as rows
 from puskesmas_queue.storage.outbox import Delivery
 from puskesmas_queue.storage.transaction import Tx
@@ -245,4 +245,4 @@ class Outbox:
 
     def _hear(self, versions: Mapping[str, int]) -> None:
         for worker in self._workers.values():
-            worker.wake(is_by_hand=facts.TOPIC in versions)
+            worker.wake(is_by_hand=letters.TOPIC in versions)

@@ -1,5 +1,5 @@
 """
-The clinic's timers: expiry at midnight, held tickets, idle sessions, silent speakers, devices seen.
+The clinic's timers: days that end, held tickets, idle sessions, silence, late facts, devices.
 
 Every step is idempotent, and due when its time has passed on the clinic's clock, or on this
 machine's where that one was set back. One leader runs them: the process itself on SQLite, on
@@ -59,7 +59,8 @@ class Timers:
             (30.0, lambda: tokens.end_idle_programs(clinic)),
             (3600.0, lambda: day.forget_old_keys(clinic)),
             (3600.0, lambda: answers.forget_answers(clinic)),
-            (3600.0, lambda: facts.forget_delivered(clinic)),
+            (5.0, lambda: facts.expire_late(clinic)),
+            (3600.0, lambda: facts.forget_old(clinic)),
         )
         self._turns = [_Turn(every_s) for every_s, _ in self._steps]
         self._sweeper, self._sweep_turn = Sweeper(), _Turn(SWEEP_S)

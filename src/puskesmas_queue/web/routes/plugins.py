@@ -1,4 +1,4 @@
-"""The administrator's pages of plugins: how they stand, their settings, what was not delivered."""
+"""The administrator's pages of plugins: how they stand, their settings."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,11 +9,9 @@ from puskesmas_queue.domain.access import Permission
 from puskesmas_queue.domain.errors import (
     FieldProblem,
     InvalidForm,
-    NotFound,
     PluginSettingsInvalid,
 )
 from puskesmas_queue.services import (
-    facts,
     plugin_health,
     plugin_overview,
     plugin_settings,
@@ -28,7 +26,6 @@ Errors = list[tuple[str, str]]
 FIELD_ID = "f-"
 """Before a field's key in its id: no key of a plugin is the id of something else on the page."""
 PLUGINS = "/admin/plugins"
-DELIVERIES = "/admin/deliveries"
 
 
 def overview(page: Page) -> Response:
@@ -69,27 +66,6 @@ def switch_on(page: Page) -> Response:
     view = plugin_overview.plugin_view(page.clinic, page.path["name"])
     plugins.switch_on(page.clinic, view.status.name, page.actor)
     return page.redirect(PLUGINS, done="on")
-
-
-def deliveries(page: Page) -> Response:
-    """Show what was given up."""
-    return page.render(
-        "admin/deliveries.html",
-        tab="deliveries",
-        letters=plugin_overview.letter_views(page.clinic),
-        lost=plugin_overview.lost_count(page.clinic),
-        most=plugin_overview.MOST_LETTERS,
-        done=page.query.get("done"),
-    )
-
-
-def redeliver(page: Page) -> Response:
-    """Try a delivery again that was given up."""
-    try:
-        facts.redeliver(page.clinic, int(page.path["id"]), page.actor)
-    except NotFound:
-        return page.redirect(DELIVERIES, done="gone")
-    return page.redirect(DELIVERIES, done="again")
 
 
 def _show(page: Page, errors: Errors, typed: dict[str, str], *, status: int = 200) -> Response:
@@ -182,6 +158,4 @@ routes = [
     route(PLUGINS + "/{name}", show, permission=_MAY),
     route(PLUGINS + "/{name}", save, methods=_POST, permission=_MAY),
     route(PLUGINS + "/{name}/switch-on", switch_on, methods=_POST, permission=_MAY),
-    route(DELIVERIES, deliveries, permission=_MAY),
-    route(DELIVERIES + "/{id:int}/redeliver", redeliver, methods=_POST, permission=_MAY),
 ]
