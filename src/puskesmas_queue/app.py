@@ -140,12 +140,11 @@ def make_app(
     routes += sse.routes
     routes += PluginScreens(clinic, rendering).routes
     interface = api.Api(clinic.name)
-    routes += interface.routes
     if demo_state is not None:
         routes += demo.routes
     files = Mount("/static", VersionedFiles(directory=STATIC))
     app = Starlette(
-        routes=[PhoneRoutes(routes, files), *routes, *extra, files],
+        routes=[PhoneRoutes(routes, files), interface.mount, *routes, *extra, files],
         lifespan=lifespan,
         exception_handlers={404: _http_error, 405: _http_error, 400: _http_error},
         middleware=[

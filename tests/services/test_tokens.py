@@ -3,6 +3,7 @@
 import base64
 import hmac
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import jwt
@@ -225,6 +226,18 @@ def test_another_process_ends_it(clinic, database_url, tmp_path, clock):
 
     with pytest.raises(TokenRefused):
         tokens.program_of(clinic, given.access)
+
+
+def test_a_token_that_was_good_a_moment_ago_ends_in_time(clinic):
+    """A signature is not checked twice, the end of a token each time."""
+    log_in(clinic)
+    short = signed(clinic, exp=datetime.now(UTC) + timedelta(seconds=2))
+    assert tokens.program_of(clinic, short).username == "budi"
+
+    time.sleep(2.1)
+
+    with pytest.raises(TokenRefused):
+        tokens.program_of(clinic, short)
 
 
 # Forgeries

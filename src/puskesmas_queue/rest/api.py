@@ -7,7 +7,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import Mount
 
 from puskesmas_queue.domain.access import Permission
 from puskesmas_queue.rest.endpoint import PREFIX, Endpoint
@@ -45,16 +45,16 @@ class Api:
         return build_document(ENDPOINTS, self._clinic_name)
 
     @property
-    def routes(self) -> list[BaseRoute]:
-        """Every call, and the document."""
+    def mount(self) -> Mount:
+        """Every call and the document; one address, so that no call passes by every page."""
         document = DeclaredRoute(
-            f"{PREFIX}/openapi.json",
+            "/openapi.json",
             self._openapi,
             methods=("GET",),
             permission=Permission.PUBLIC,
             name="openapi",
         )
-        return [*routes_of(ENDPOINTS), document]
+        return Mount(PREFIX, routes=[*routes_of(ENDPOINTS), document])
 
     async def _openapi(self, request: Request) -> Response:
         return Response(self._text, media_type=JSON)
@@ -90,9 +90,9 @@ def crash(request: Request) -> Response:
 
 def _methods(path: str) -> list[str]:
     """Name the methods that a path of this interface answers to."""
-    scope = {"type": "http", "path": path, "root_path": "", "headers": []}
+    scope = {"type": "http", "path": path, "root_path": PREFIX, "headers": []}
     found = {"OPTIONS"}
-    for route in Api("").routes:
+    for route in Api("").mount.routes:
         assert isinstance(route, DeclaredRoute)
         methods = route.methods or set()
         matched, _ = route.matches({**scope, "method": next(iter(methods))})

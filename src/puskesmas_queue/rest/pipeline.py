@@ -47,7 +47,7 @@ PARAMETERS: Mapping[str, tuple[re.Pattern[str], Callable[[str], Any]]] = {
 
 
 def route_of(endpoint: Endpoint) -> DeclaredRoute:
-    """Make the route of a call."""
+    """Make the route of a call, below the interface's own address."""
     is_live = endpoint.media == EVENTS
 
     async def answer(request: Request) -> Response:
@@ -58,7 +58,7 @@ def route_of(endpoint: Endpoint) -> DeclaredRoute:
         return await cast(LiveHandler, endpoint.handler)(checked)
 
     return DeclaredRoute(
-        PREFIX + endpoint.path,
+        endpoint.path,
         answer,
         methods=(endpoint.method,),
         permission=endpoint.permission,
