@@ -41,7 +41,8 @@ def main() -> int:
         config.path.write_text(text)
         with harness.serving(config, program=PROGRAM) as url:
             measure(url, config, 50)
-            for how, settle_s in (("keep", SETTLE_S), ("new", SETTLE_S), ("keep", 0.0)):
+            settled_s = SETTLE_S * min(1, wanted.scale)
+            for how, settle_s in (("keep", settled_s), ("new", settled_s), ("keep", 0.0)):
                 report.rows.append(
                     row_of(
                         url, config, how, settle_s, wanted.runs, wanted.size(200, 60), report.notes

@@ -39,6 +39,10 @@ def test_call_to_pixel():
     check("call_to_pixel")
 
 
+def test_flood():
+    check("flood")
+
+
 def test_plugin_faults():
     check("plugin_faults")
 

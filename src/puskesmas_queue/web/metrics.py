@@ -39,6 +39,7 @@ class RequestMetrics:
 
     def __init__(self, registry: CollectorRegistry, worker: str = "") -> None:
         self._more = (worker,) if worker else ()
+        self._known: dict[tuple[str, int], Any] = {}
         self._requests = Histogram(
             f"{PREFIX}request_seconds",
             "Time of requests until their answer was sent, of streams until it began",
@@ -49,7 +50,11 @@ class RequestMetrics:
 
     def saw(self, route: str, status: int, seconds: float) -> None:
         """Count a request."""
-        self._requests.labels(route, str(status), *self._more).observe(seconds)
+        one = self._known.get((route, status))
+        if one is None:
+            one = self._requests.labels(route, str(status), *self._more)
+            self._known[route, status] = one
+        one.observe(seconds)
 
 
 class Metrics:

@@ -19,6 +19,7 @@ from puskesmas_queue.web.metrics import RequestMetrics
 from puskesmas_queue.web.security import FACTS, SAFE_METHODS
 
 HEADER = b"x-request-id"
+STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 WHO = "puskesmas_queue.who"
 """Where a route notes who asks: ids, no names."""
 QUIET = "puskesmas_queue.is_quiet"
@@ -47,8 +48,11 @@ class Observed:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = next((value for name, value in scope["headers"] if name == HEADER), b"")
-        number = given if _ID.fullmatch(given) else secrets.token_hex(8).encode()
+        number = b""
+        for name, value in scope["headers"]:
+            if name == HEADER and _ID.fullmatch(value):
+                number = value
+        number = number or secrets.token_hex(8).encode()
         # Not reset: the server's own line about a crash comes after this returned.
         REQUEST_ID.set(number.decode())
         began, status, is_stream = time.perf_counter(), 0, False
@@ -58,10 +62,7 @@ class Observed:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = message.setdefault("headers", [])
-                is_stream = any(
-                    name == b"content-type" and value.startswith(b"text/event-stream")
-                    for name, value in headers
-                )
+                is_stream = STREAM in headers
                 message["headers"] = [*headers, (HEADER, number)]
                 if is_stream:
                     # A stream lasts; what counts is when it began.
