@@ -27,5 +27,8 @@ bench:
 	$(BIN)/python bench/issue_postgres.py
 	$(BIN)/python bench/call_next.py
 	$(BIN)/python bench/live.py
+	$(BIN)/python bench/two_processes.py
+	$(BIN)/python bench/pages.py
+	$(BIN)/python bench/start.py
 	$(BIN)/python bench/call_to_pixel.py
 	$(BIN)/python bench/plugin_faults.py

@@ -16,6 +16,11 @@ class Counter:
         self._post("/login", {"username": username, "password": password})
         self._post("/loket/open", {"counter": str(number)})
 
+    @property
+    def cookie(self) -> str:
+        """What its browser sends."""
+        return self._client.cookie
+
     def call(self) -> str:
         """Call the next ticket and return its number, on a new connection as the bare call is."""
         self._client.close()

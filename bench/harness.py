@@ -314,6 +314,40 @@ def wait_for(url: str, path: str = "/readyz") -> None:
         time.sleep(0.05)
 
 
+def listening_process(port: int) -> int:
+    """Return who listens on a port of this machine."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        parts = line.split()
+        if parts[3] == "0A" and int(parts[1].rpartition(":")[2], 16) == port:
+            return _owner(f"socket:[{parts[9]}]")
+    raise RuntimeError(f"nobody listens on {port}")
+
+
+def _owner(link: str) -> int:
+    """Return the youngest process that has a file open."""
+    holders = [int(path.parts[2]) for path in _open_files() if _target(path) == link]
+    return max(holders)
+
+
+def _open_files() -> Iterator[Path]:
+    """List the open files of all processes that may be looked at."""
+    yield from Path("/proc").glob("[0-9]*/fd/[0-9]*")
+
+
+def _target(path: Path) -> str:
+    """Return what an open file is, nothing where it was closed meanwhile."""
+    try:
+        return str(path.readlink())
+    except OSError:
+        return ""
+
+
+def process_worked_s(process_id: int) -> float:
+    """Return how long processors worked for a process so far, seconds."""
+    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def middle(values: list[float]) -> float:
     """Return the median."""
     return median(values)

@@ -6,7 +6,10 @@ import harness
 import load
 
 from puskesmas_queue.clinic import Clinic, open_clinic
+from puskesmas_queue.domain.access import SYSTEM
+from puskesmas_queue.domain.tickets import Lane, PaymentType, TicketRequest
 from puskesmas_queue.services.line import today
+from puskesmas_queue.services.tickets import issue_ticket
 from puskesmas_queue.settings import Config
 from puskesmas_queue.simulators.kiosk_requests import KioskRequests, given_codes
 from puskesmas_queue.storage.tickets import all_of_day
@@ -36,6 +39,16 @@ class Kiosk(KioskRequests):
 def codes(run: load.Run) -> list[str]:
     """Return the tickets that a run was given."""
     return given_codes(run.answers)
+
+
+def fill_line(config: Config, count: int) -> None:
+    """Let so many people wait, with numbers from no kiosk in particular."""
+    clinic: Clinic = open_clinic(config)
+    try:
+        for _ in range(count):
+            issue_ticket(clinic, TicketRequest(UNIT, Lane.GENERAL, PaymentType.BPJS), SYSTEM)
+    finally:
+        clinic.close()
 
 
 def faults(config: Config, asked: int, given: list[str]) -> dict[str, int]:

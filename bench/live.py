@@ -13,7 +13,6 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,10 +61,10 @@ def rows_of(count: int, rounds: int) -> list[harness.Row]:
     head = f"event: {TOPIC}\ndata: ".encode()
     with harness.scratch() as folder:
         config = harness.make_bench_clinic(folder, "sqlite:///data/puskesmas.db")
+        kiosk.fill_line(config, WAITING)
         program = [str(harness.BENCH / "live_server.py"), str(config.path)]
         raw_program = [str(harness.BENCH / "raw_live.py")]
         with harness.running(program, folder) as url, harness.running(raw_program, folder) as raw:
-            load.run(url, 1, WAITING, kiosk.Kiosk(url, 1, config).request)
             size = event_size(url)
             ours, bare = take_turns(
                 count,
@@ -138,7 +137,7 @@ class Crowd:
         self._server = server
         self._count = count
         host, _, port = urlsplit(server.url).netloc.partition(":")
-        process_id = listening_process(int(port))
+        process_id = harness.listening_process(int(port))
         before = memory_kb(process_id)
         program = str(harness.BENCH / "live_clients.py")
         self._process = subprocess.Popen(
@@ -199,34 +198,6 @@ def event_size(url: str) -> int:
             if line == b"\n" and name == TOPIC:
                 return size
     raise RuntimeError("the stream ended")
-
-
-def listening_process(port: int) -> int:
-    """Return who listens on a port of this machine."""
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        parts = line.split()
-        if parts[3] == "0A" and int(parts[1].rpartition(":")[2], 16) == port:
-            return owner(f"socket:[{parts[9]}]")
-    raise RuntimeError(f"nobody listens on {port}")
-
-
-def owner(link: str) -> int:
-    """Return the youngest process that has a file open."""
-    holders = [int(path.parts[2]) for path in open_files() if target(path) == link]
-    return max(holders)
-
-
-def open_files() -> Iterator[Path]:
-    """List the open files of all processes that may be looked at."""
-    yield from Path("/proc").glob("[0-9]*/fd/[0-9]*")
-
-
-def target(path: Path) -> str:
-    """Return what an open file is, nothing where it was closed meanwhile."""
-    try:
-        return str(path.readlink())
-    except OSError:
-        return ""
 
 
 def memory_kb(process_id: int) -> float:

@@ -32,6 +32,19 @@ def test_live():
     check("live")
 
 
+@pytest.mark.postgres
+def test_two_processes(postgres_server):
+    check("two_processes", PUSKESMAS_TEST_POSTGRES=postgres_server.url)
+
+
+def test_pages():
+    check("pages")
+
+
+def test_start():
+    check("start")
+
+
 @pytest.mark.browser
 def test_call_to_pixel():
     if chromium.find_chromium() is None:

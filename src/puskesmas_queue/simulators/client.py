@@ -55,6 +55,11 @@ class Client:
         self._used_at = 0.0
         self._cookies = {"pq_device": secrets.token_urlsafe(16), **(cookies or {})}
 
+    @property
+    def cookie(self) -> str:
+        """The cookies, as they are sent."""
+        return "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+
     def ask(
         self,
         method: str,
@@ -70,7 +75,7 @@ class Client:
             OSError, HTTPException: Nobody knows whether it was done.
         """
         headers = {
-            "Cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items()),
+            "Cookie": self.cookie,
             "Sec-Fetch-Site": "same-origin",
             "User-Agent": self._agent,
             "Accept-Language": "id",
