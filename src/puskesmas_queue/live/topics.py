@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from puskesmas_queue.clinic import CLOCK_TOPIC, SETTINGS_TOPIC, Clinic
 from puskesmas_queue.domain.access import Permission
 from puskesmas_queue.domain.errors import NotFound
-from puskesmas_queue.services.line import LineView, all_zones, line_view
+from puskesmas_queue.services.line import LineView, all_zones, seen_line
 from puskesmas_queue.services.speech import speech_state
 from puskesmas_queue.services.topics import line_topic, speech_topic
 from puskesmas_queue.web.rendering import DEFAULT_LANGUAGE, LANGUAGES, Rendering
@@ -93,13 +93,7 @@ class LiveTopics:
         parts = parse_name(self.clinic, name)
         if parts.kind == "speech":
             return _speech(self.clinic, parts.zone)
-        # A fifth of a second: the topics of one commit are rendered from one reading.
-        line = self.clinic.remembered(
-            f"view:{parts.zone}",
-            line_topic(parts.zone),
-            0.0,
-            lambda: line_view(self.clinic, parts.zone),
-        )
+        line = seen_line(self.clinic, parts.zone)
         if parts.kind in FRAGMENTS:
             return self.rendering.render_live(FRAGMENTS[parts.kind], parts.lang, line=line)
         return _kiosk(line) if parts.kind == "kiosk" else _phone(line)

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from puskesmas_queue.domain.access import Permission
 from puskesmas_queue.domain.errors import InvalidRequest
 from puskesmas_queue.services import providers, speech
-from puskesmas_queue.services.line import known_zone, line_view
+from puskesmas_queue.services.line import known_zone, seen_line
 from puskesmas_queue.web.page import DEFAULT_LANGUAGE, Page, whole_number
 from puskesmas_queue.web.routing import route
 
@@ -43,7 +43,7 @@ def display(page: Page) -> Response:
         page.lang = language
     response = page.render(
         "display.html",
-        line=line_view(page.clinic, zone),
+        line=seen_line(page.clinic, zone),
         zone=zone,
         by_page=providers.is_spoken_by_page(page.clinic),
         topic=live_topic("display", zone, page.lang),

@@ -36,7 +36,7 @@ from puskesmas_queue.domain.tickets import (
     TicketRequest,
 )
 from puskesmas_queue.services import providers
-from puskesmas_queue.services.line import UnitLine, all_units, known_zone, line_view, ticket_view
+from puskesmas_queue.services.line import UnitLine, all_units, known_zone, seen_line, ticket_view
 from puskesmas_queue.services.tickets import find_ticket, issue_emergency, issue_ticket
 from puskesmas_queue.web.page import Page
 from puskesmas_queue.web.routes.ticket import as_owner
@@ -117,7 +117,7 @@ class Answers:
 def start(page: Page) -> Response:
     """Show the first page; closed hours and a clock in doubt leave the emergency tile only."""
     zone = known_zone(page.clinic, page.zone)
-    line = line_view(page.clinic, zone)
+    line = seen_line(page.clinic, zone)
     state = "open"
     if line.clock_fault is not None:
         state = "blocked"
@@ -174,7 +174,7 @@ def unit(page: Page) -> Response:
     if lacking is not None:
         return page.redirect(lacking, **answers.query())
     zone = known_zone(page.clinic, page.zone)
-    line = line_view(page.clinic, zone)
+    line = seen_line(page.clinic, zone)
     refused = page.query.get("refused")
     error = page.query.get("error")
     return page.render(

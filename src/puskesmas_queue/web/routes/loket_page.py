@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from puskesmas_queue.domain.tickets import Ticket
 from puskesmas_queue.services import counters
-from puskesmas_queue.services.line import CounterLine, LineTicket, LineView, known_zone, line_view
+from puskesmas_queue.services.line import CounterLine, LineTicket, LineView, known_zone, seen_line
 from puskesmas_queue.web.errors import Message
 from puskesmas_queue.web.page import Page
 from puskesmas_queue.web.routes.display import clock_context, live_topic
@@ -141,7 +141,7 @@ def _seen(page: Page) -> tuple[LineView, CounterLine | None]:
     """Read the line with this session's counter in it: one reading, so that both agree."""
     mine = counters.counter_of(page.clinic, session_of(page), fixed_counter(page))
     zone = known_zone(page.clinic, page.zone) if mine is None else mine.zone
-    line = line_view(page.clinic, zone)
+    line = seen_line(page.clinic, zone)
     if mine is None:
         return line, None
     return line, next((one for one in line.counters if one.number == mine.number), None)

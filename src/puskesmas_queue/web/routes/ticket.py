@@ -8,7 +8,7 @@ from starlette.responses import Response
 from puskesmas_queue.domain.access import Permission
 from puskesmas_queue.domain.errors import Conflict, NotFound, TooOften
 from puskesmas_queue.domain.tickets import TicketState
-from puskesmas_queue.services.line import line_view, ticket_view
+from puskesmas_queue.services.line import seen_line, ticket_view
 from puskesmas_queue.services.tickets import cancel_own
 from puskesmas_queue.web.addresses import group_of
 from puskesmas_queue.web.page import Page
@@ -86,7 +86,7 @@ def _show(page: Page, refused: str | None = None, answer: int = 200) -> Response
     if ticket.state in (TicketState.WAITING, TicketState.CONFIRMED):
         called = [
             (counter.ticket.number, counter.number, counter.ticket.state)
-            for counter in line_view(clinic, ticket.zone).counters
+            for counter in seen_line(clinic, ticket.zone).counters
             if counter.ticket is not None
         ]
     return page.render(
