@@ -8,7 +8,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from scale.crowd import ANSWER_S, LOST, VISITS, Crowd
+from puskesmas_queue.simulators.client import ANSWER_S, LOST
+from scale.crowd import VISITS, Crowd
 
 IDLE_S = 0.02
 
