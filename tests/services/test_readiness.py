@@ -114,3 +114,30 @@ def test_read_only_database_is_not_ready(sqlite_url, tmp_path, clock):
         assert ready.why_not() == "database is not writable"
     finally:
         clinic.close()
+
+
+@pytest.mark.parametrize("path", ["/kiosk", "/t/ABCDEFGH", "/loket"])
+def test_server_that_lost_its_database_before_its_first_page_says_so(
+    sqlite_clinic, monkeypatch, path
+):
+    """Nothing was read yet, not even how pages look: still no crash, and it tries again."""
+    app = make_app(sqlite_clinic)
+
+    def away(fn):
+        raise StorageUnavailable("away")
+
+    monkeypatch.setattr(sqlite_clinic.db, "read", away)
+    client = TestClient(
+        app,
+        base_url="http://127.0.0.1",
+        client=("127.0.0.1", 1),
+        cookies={"pq_kiosk": "t" * 43, "pq_session": "t" * 43},
+    )
+    answer = client.get(path)
+
+    assert answer.status_code == 503
+    assert "Silakan ke petugas" in answer.text
+    assert answer.headers["refresh"] == "5"
+    assert answer.headers["retry-after"] == "2"
+    sent = client.post("/kiosk/tickets", headers={"sec-fetch-site": "same-origin"})
+    assert (sent.status_code, sent.headers["refresh"]) == (503, "5; url=/kiosk")

@@ -34,6 +34,7 @@ from puskesmas_queue.domain.errors import (
     UnitClosed,
     UnknownName,
 )
+from puskesmas_queue.web.plain import AWAY, plain_page
 
 if TYPE_CHECKING:
     from puskesmas_queue.clinic import Clinic
@@ -54,6 +55,8 @@ class Speaker(Protocol):
 
 
 log = logging.getLogger(__name__)
+AGAIN_S = 5
+"""A page about a database that is away is loaded again after so long, seconds."""
 
 STATUSES: tuple[tuple[type[QueueError], int], ...] = (
     (LoginDelayed, 429),
@@ -83,13 +86,25 @@ def error_response(page: "Page", error: QueueError) -> Response:
     status = status_of(error)
     if status == 503:
         log.warning("answered 503: %s", error)
-    response = page.render(
-        "error.html", status=status, title=title, detail=detail, status_code=status
-    )
+    try:
+        response = page.render(
+            "error.html", status=status, title=title, detail=detail, status_code=status
+        )
+    except StorageUnavailable:
+        # A server that began without its database does not know what its pages look like.
+        response, status = plain_page(503, AWAY, {"refresh": _again(page)}), 503
     wait_s = error.wait_s if isinstance(error, LoginDelayed | TooOften) else 2 * (status == 503)
     if wait_s:
         response.headers["retry-after"] = str(wait_s)
     return response
+
+
+def _again(page: "Page") -> str:
+    """Say when to load which page again: the same one, but what was sent is not sent twice."""
+    path = page.request.url.path
+    if page.request.method in ("GET", "HEAD"):
+        return str(AGAIN_S)
+    return f"{AGAIN_S}; url={'/kiosk' if path.startswith('/kiosk') else '/'}"
 
 
 def crash_text(page: Speaker) -> Message:

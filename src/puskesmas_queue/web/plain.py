@@ -107,6 +107,12 @@ FLOOD = (
     "Alamat ini mengirim terlalu banyak permintaan. Tunggu sebentar, lalu coba lagi.",
     "Too many requests from this address; wait a moment.",
 )
+AWAY = (
+    "Silakan ke petugas",
+    "Penyimpanan sedang tidak bisa dipakai, jadi tidak ada yang disimpan. Halaman ini mencoba lagi "
+    "sendiri.",
+    "The database is away; nothing was kept. This page tries again by itself.",
+)
 CRASHED = (
     "Terjadi gangguan",
     "Permintaan ini tidak dapat diselesaikan. Yang sudah tersimpan tetap aman. Coba lagi; bila "
