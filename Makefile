@@ -31,4 +31,5 @@ bench:
 	$(BIN)/python bench/pages.py
 	$(BIN)/python bench/start.py
 	$(BIN)/python bench/call_to_pixel.py
+	$(BIN)/python bench/flood.py
 	$(BIN)/python bench/plugin_faults.py
