@@ -1,6 +1,7 @@
 """A morning in a real demo over HTTP, by the command, by the demo itself, and what is refused."""
 
 import json
+import re
 import time
 from datetime import date, timedelta
 
@@ -61,7 +62,9 @@ def test_the_command_keeps_its_report(server, tmp_path):
     first = simulate(
         "--url", server.url, "--patients", 25, "--seed", 3, "--output", folder, "--json"
     )
-    second = simulate("--url", server.url, "--patients", 25, "--seed", 3, "--counters", 1)
+    second = simulate(
+        "--url", server.url, "--patients", 25, "--seed", 3, "--counters", 1, "--speed", 3600
+    )
 
     assert first.exit_code == second.exit_code == 0, first.output + second.output
     report = json.loads(first.stdout)
@@ -78,7 +81,9 @@ def test_the_command_keeps_its_report(server, tmp_path):
     assert date.fromisoformat(report["day"]) + timedelta(days=1) == look_at(
         server.url
     ).now.date() - timedelta(days=1)
-    assert "25 patients, 1 counters" in second.stdout
+    assert "25 patients, 1 counter\n" in second.stdout
+    # Half past six to one o'clock at 3,600 times the speed of time.
+    assert int(re.search(r"requests in (\d+) s", second.stdout)[1]) >= 6
 
 
 def test_without_an_address_it_has_a_demo_of_its_own():

@@ -95,11 +95,7 @@ def day(
         problems=played.problems,
     )
     if output is not None:
-        keep(
-            report,
-            output,
-            f"Simulated morning: {patients} patients, {len(report.counters)} counters",
-        )
+        keep(report, output)
     if as_json:
         print_json(as_document(report))
     else:
@@ -108,13 +104,13 @@ def day(
         raise SystemExit(1)
 
 
-def keep(report: "Report", folder: Path, title: str) -> None:
+def keep(report: "Report", folder: Path) -> None:
     """Write a report for people, for programs and as a picture."""
     from puskesmas_queue.simulators.chart import draw
-    from puskesmas_queue.simulators.report import as_document, as_text
+    from puskesmas_queue.simulators.report import as_document, as_text, heading
 
     folder.mkdir(parents=True, exist_ok=True)
     document = json.dumps(as_document(report), indent=2)
     (folder / "report.json").write_text(document + "\n", encoding="utf-8")
     (folder / "report.txt").write_text(as_text(report) + "\n", encoding="utf-8")
-    (folder / "chart.svg").write_text(draw(report, title), encoding="utf-8")
+    (folder / "chart.svg").write_text(draw(report, heading(report)), encoding="utf-8")

@@ -176,11 +176,15 @@ def as_document(report: Report) -> dict[str, Any]:
     }
 
 
+def heading(report: Report) -> str:
+    """Return what a picture of the morning is called."""
+    return f"Simulated morning: {_so_many(report)}"
+
+
 def as_text(report: Report) -> str:
     """Return a report for people."""
     lines = [
-        f"Morning of {report.day:%d %B %Y}: {report.patients:,} patients, "
-        f"{len(report.counters)} counters",
+        f"Morning of {report.day:%d %B %Y}: {_so_many(report)}",
         "",
         f"{'Waiting, minutes':<18}{'tickets':>8}{'mean':>8}{'median':>8}{'90 %':>8}{'longest':>9}"
         f"{'longest queue':>15}",
@@ -212,6 +216,11 @@ def as_text(report: Report) -> str:
     lines.append(f"Problems           {len(report.problems) or 'none'}")
     lines += [f"  {problem}" for problem in report.problems]
     return "\n".join(lines)
+
+
+def _so_many(report: Report) -> str:
+    desks = len(report.counters)
+    return f"{report.patients:,} patients, {desks} counter{'s' if desks != 1 else ''}"
 
 
 @dataclass(frozen=True, slots=True)
