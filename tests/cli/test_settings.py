@@ -128,9 +128,9 @@ def test_a_secret_is_set_and_never_shown(desk, config):
     [
         ("desk.foldr", "slips", 'did you mean "desk.folder"?'),
         ("desk", "slips", 'unknown setting "desk."'),
-        ("desk.folder", "x", "folder: too_short"),
-        ("desk.copies", "0", "copies: at_least"),
-        ("desk.cuts", "perhaps", "cuts: choice"),
+        ("desk.folder", "x", "folder must have at least 2 characters"),
+        ("desk.copies", "0", "copies must be at least 1"),
+        ("desk.cuts", "perhaps", "cuts must be one of its choices"),
         ("other.folder", "slips", 'unknown setting "other.folder"'),
     ],
 )

@@ -105,6 +105,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+@pytest.mark.timeout(600)
 def test_a_new_author_gets_there(tmp_path):
     script, expected = script_of(MAIN, free_port())
 
