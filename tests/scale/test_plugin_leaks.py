@@ -30,8 +30,8 @@ ROOT = Path(__file__).resolve().parents[2]
 NAME = "faulty"
 WARM = 2_000
 """So many go wrong beforehand: caches, pools and the memory of the database fill up."""
-GROWTH_KB = 4_000
-"""What 2,000 may leave behind, and 100,000 as well."""
+GROWTH_KB, SOAK_GROWTH_KB = 4_000, 12_000
+"""Memory that Python keeps for later comes and goes by 8 MB in minutes; 120 bytes each are more."""
 THREADS = 3
 """Further ones of the pools, which are made when so many are busy at once."""
 LEAKED = 8_000
@@ -77,7 +77,7 @@ def test_memory_and_threads_stay_as_they_are(tmp_path, is_soak):
     """Decisions, vetoes, facts and pages raise and answer nonsense, each time with other words."""
     warm, over = readings(tmp_path, 100_000 if is_soak else 2_000)
 
-    assert over.memory_kb - warm.memory_kb < GROWTH_KB
+    assert over.memory_kb - warm.memory_kb < (SOAK_GROWTH_KB if is_soak else GROWTH_KB)
     assert over.threads - warm.threads <= THREADS
     assert over.files - warm.files <= THREADS
 
