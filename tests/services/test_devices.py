@@ -1,5 +1,6 @@
 """Pairing machines: a code is good once and for a while, a token until it is revoked."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -52,6 +53,20 @@ def test_a_code_is_good_for_a_quarter_of_an_hour(clinic, kiosk):
     assert kiosk.device.state(clinic.clock.now()) is DeviceState.LATE
     again = devices.renew_code(clinic, kiosk.device.id, STAFF)
     assert devices.pair(clinic, again.code, KIOSK).device.id == kiosk.device.id
+
+
+def test_codes_that_are_not_good_are_audited(clinic, kiosk):
+    """Whoever guesses leaves a trace; what was typed is in none."""
+    for typed in ("ABCD2345", kiosk.code):
+        clinic.clock.advance(CODE_LIFETIME)
+        with pytest.raises(NotFound):
+            devices.pair(clinic, typed, replace(KIOSK, address="192.168.1.66"))
+
+    refused = [row for row in rows_of(clinic, tables.audit) if row.action == "pairing_refused"]
+    assert [row.record_id for row in refused] == [None, str(kiosk.device.id)]
+    assert {row.ip_address for row in refused} == {"192.168.1.66"}
+    assert "ABCD2345" not in str(refused)
+    assert kiosk.code not in str(refused)
 
 
 def test_another_machine_takes_its_place(clinic, kiosk):

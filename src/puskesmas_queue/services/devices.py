@@ -160,6 +160,8 @@ def pair(clinic: Clinic, code: str, actor: Actor) -> PairedDevice:
     """
     Pair the machine that asks; a machine that was paired under this name is one no more.
 
+    A code that is not good is audited, without what was typed.
+
     Args:
         clinic: The clinic.
         code: As typed; case, spaces and dashes do not matter.
@@ -172,12 +174,13 @@ def pair(clinic: Clinic, code: str, actor: Actor) -> PairedDevice:
     typed = tidy_code(code)
     token = secrets.token_urlsafe(32)
 
-    def run(tx: Tx) -> PairedDevice:
+    def run(tx: Tx) -> PairedDevice | Device | None:
         found = rows.by_code(tx, hash_token(typed))
-        if found is None:
-            raise NotFound("no device waits for this code")
-        if found.state(tx.now) is not DeviceState.WAITING:
-            raise CodeExpired("this code was not typed in time")
+        if found is None or found.state(tx.now) is not DeviceState.WAITING:
+            # Told by what is returned: raising here would take the audit back.
+            record = None if found is None else found.id
+            tx.audit("pairing_refused", actor=actor, table="devices", record=record)
+            return found
         rows.change(
             tx,
             found.id,
@@ -192,7 +195,12 @@ def pair(clinic: Clinic, code: str, actor: Actor) -> PairedDevice:
         tx.touch(DEVICES_TOPIC)
         return PairedDevice(_locked(tx, found.id), token)
 
-    return clinic.db.write(run)
+    paired = clinic.db.write(run)
+    if paired is None:
+        raise NotFound("no device waits for this code")
+    if isinstance(paired, Device):
+        raise CodeExpired("this code was not typed in time")
+    return paired
 
 
 def tidy_code(text: str) -> str:
