@@ -6,7 +6,8 @@ from puskesmas_queue.domain.errors import InvalidRequest, QuotaFull, UnknownName
 from puskesmas_queue.services.day import expire_old_days
 from puskesmas_queue.services.line import line_view
 from puskesmas_queue.services.masters import change_unit
-from puskesmas_queue.services.tickets import cancel_ticket, exceeded, issue_emergency, issue_ticket
+from puskesmas_queue.services.quota import exceeded
+from puskesmas_queue.services.tickets import cancel_ticket, issue_emergency, issue_ticket
 from puskesmas_queue.services.transfers import transfer_ticket
 from puskesmas_queue.storage import tables
 from support.desk import KIOSK, STAFF, at_once, general, places, priority, rows_of, take

@@ -283,6 +283,7 @@ def test_forged_tokens_are_refused(clinic):
         "no end": signed(clinic, exp=None),
         "no audience": signed(clinic, aud=None),
         "unknown login": signed(clinic, fam=4711),
+        "odd login": signed(clinic, fam="satu"),
         "the refresh token": given.refresh,
         "garbage": "a.b.c",
         "empty": "",

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import secrets
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -43,9 +42,8 @@ from puskesmas_queue.services.estimates import expect
 from puskesmas_queue.services.line import (
     all_units,
     opens_at,
-    remaining_places,
-    today,
 )
+from puskesmas_queue.services.quota import alternatives, most_places
 from puskesmas_queue.services.topics import line_topic, speech_topic
 from puskesmas_queue.storage import issuing, speech
 from puskesmas_queue.storage import tickets as rows
@@ -53,8 +51,6 @@ from puskesmas_queue.storage.issuing import DuplicateTicket, NewTicket
 from puskesmas_queue.storage.transaction import Tx
 from puskesmas_queue.storage.units import Unit
 
-EXCEED_SHARE = 0.1
-"""Staff may give so much of a quota beyond it, with a reason."""
 TRIES = 5
 KEY_LENGTH = 80
 
@@ -303,7 +299,7 @@ def _issue(
             order_key=int(now.timestamp() * 1_000_000),
             issued_at=now,
             estimated_time=None if expected.wait is None else now + expected.wait,
-            most_places=_most_places(unit, request.exceed_reason, actor),
+            most_places=most_places(unit, request.exceed_reason, actor),
             exceed_reason=request.exceed_reason,
             topic=line_topic(unit.zone),
         )
@@ -317,7 +313,7 @@ def _issue(
         try:
             done = issuing.issue(clinic.db, new, actor, None if is_plain else format_number)
         except QuotaFull:
-            raise QuotaFull(unit.code, _alternatives(clinic, unit)) from None
+            raise QuotaFull(unit.code, alternatives(clinic, unit)) from None
         except DuplicateTicket:
             if not is_plain:
                 # A plugin that gives a number twice must not cost a ticket.
@@ -366,32 +362,6 @@ def _check_words(request: TicketRequest, unit: Unit) -> None:
         raise InvalidRequest("a priority ticket has a reason, any other has none")
     if request.payment_type is PaymentType.SKEMA_DAERAH:
         raise InvalidRequest("the regional scheme is chosen at the counter")
-
-
-def _most_places(unit: Unit, exceed_reason: str | None, actor: Actor) -> int | None:
-    if unit.quota_per_day is None:
-        return None
-    if actor.kind == "user" and exceed_reason and exceed_reason.strip():
-        return exceeded(unit.quota_per_day)
-    return unit.quota_per_day
-
-
-def exceeded(quota: int) -> int:
-    """Return how many places staff may give with a reason: 10 % more, at least one."""
-    return quota + max(1, math.floor(quota * EXCEED_SHARE))
-
-
-def _alternatives(clinic: Clinic, full: Unit) -> list[str]:
-    """Name the units that still have a place today."""
-    counts = clinic.db.read(lambda tx: rows.day_values(tx, today(clinic), ("place",)))
-    return [
-        unit.code
-        for unit in all_units(clinic)
-        if unit.is_active
-        and not unit.is_emergency
-        and unit.code != full.code
-        and remaining_places(unit, counts.get(("place", unit.code), 0)) != 0
-    ]
 
 
 def _holder(actor: Actor) -> str:

@@ -362,7 +362,9 @@ def _family_of(clinic: Clinic, token: str) -> int:
         )
     except (jwt.InvalidTokenError, UnicodeError) as error:
         raise TokenRefused(str(error)) from None
-    family_id, end = int(claims["fam"]), float(claims["exp"])
+    family_id, end = claims["fam"], float(claims["exp"])
+    if type(family_id) is not int:
+        raise TokenRefused("a login has a number")
     if len(checked.good) < MOST_REMEMBERED:
         checked.good[token] = (family_id, end)
     return family_id

@@ -17,7 +17,8 @@ from puskesmas_queue.domain.tickets import (
 from puskesmas_queue.services.line import (
     all_units,
 )
-from puskesmas_queue.services.tickets import exceeded, given_reason, known_unit, locked
+from puskesmas_queue.services.quota import exceeded
+from puskesmas_queue.services.tickets import given_reason, known_unit, locked
 from puskesmas_queue.services.topics import line_topic
 from puskesmas_queue.storage import counters
 from puskesmas_queue.storage import tickets as rows
