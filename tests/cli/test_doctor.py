@@ -6,10 +6,12 @@ import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from puskesmas_queue.cli import serve
+from puskesmas_queue.cli.context import DEMO_CLOCK_NAME
 from puskesmas_queue.clinic import open_clinic
 from puskesmas_queue.domain.access import SYSTEM
 from puskesmas_queue.domain.devices import DeviceKind
@@ -65,6 +67,16 @@ def test_a_plugin_that_failed_is_named(run, config):
     assert state == "wrong"
     assert text.startswith("estimate_wait raised 2 times")
     assert "switched off" in text
+
+
+def test_a_demo_is_looked_at_in_its_own_time(run, config, clinic_folder):
+    """What it says of the clock and of late things is of the demo's morning."""
+    (clinic_folder / DEMO_CLOCK_NAME).write_text(str(timedelta(days=400).total_seconds()))
+
+    answer = run("doctor", "--config", config)
+
+    now = datetime.now(ZoneInfo("Asia/Jakarta")) + timedelta(days=400)
+    assert f"clock: {now:%Y-%m-}" in answer.stdout
 
 
 def test_no_configuration(run):

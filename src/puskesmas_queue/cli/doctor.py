@@ -11,7 +11,13 @@ from urllib.parse import urlsplit
 
 import click
 
-from puskesmas_queue.cli.context import config_option, json_option, print_json, read_config
+from puskesmas_queue.cli.context import (
+    DEMO_CLOCK_NAME,
+    config_option,
+    json_option,
+    print_json,
+    read_config,
+)
 from puskesmas_queue.cli.database import schema_fault
 from puskesmas_queue.cli.serve import lock_file
 from puskesmas_queue.domain.errors import QueueError
@@ -220,10 +226,11 @@ def installed(config: Config) -> Iterator[Finding]:
 def clinic(config: Config) -> Iterator[Finding]:
     """Look into the database."""
     from puskesmas_queue.clinic import open_clinic
+    from puskesmas_queue.clock import kept_clock
 
     # What plugins print while they are imported does not mix with the answer.
     with redirect_stdout(sys.stderr):
-        opened = open_clinic(config)
+        opened = open_clinic(config, kept_clock(config.folder / DEMO_CLOCK_NAME))
     try:
         for look in (
             rows,
