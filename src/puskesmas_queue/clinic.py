@@ -242,6 +242,9 @@ class Clinic:
             self.guard.rebase()
         elif is_own:
             self.guard.saw(self.clock.now())
+        if CLOCK_TOPIC in versions or SETTINGS_TOPIC in versions:
+            # What was read of a line shows them too.
+            self._memory.clear()
         if SETTINGS_TOPIC in versions:
             self.settings.forget()
             self.configs.forget()

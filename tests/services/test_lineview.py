@@ -16,6 +16,7 @@ from puskesmas_queue.services.line import (
     default_zone,
     known_zone,
     line_view,
+    seen_line,
     ticket_view,
 )
 from puskesmas_queue.services.masters import change_unit
@@ -315,3 +316,22 @@ def test_zones(sqlite_clinic):
     assert known_zone(sqlite_clinic, None) == known_zone(sqlite_clinic, "main") == "main"
     with pytest.raises(NotFound):
         known_zone(sqlite_clinic, "atas")
+
+
+def test_pages_show_what_was_set_at_once(clinic):
+    """Hours and units stand in the reading that pages share, which no ticket changed."""
+    assert seen_line(clinic, "main").opens_at is None
+
+    set_option(clinic, "queue.operating_end", "07:00", STAFF)
+
+    assert seen_line(clinic, "main").opens_at is not None
+
+
+def test_pages_show_a_clock_that_was_moved_at_once(clinic, clock):
+    """No commit tells of it."""
+    take(clinic, "A")
+    assert seen_line(clinic, "main").clock_fault is None
+
+    clock.advance(timedelta(minutes=-30))
+
+    assert seen_line(clinic, "main").clock_fault is not None

@@ -358,7 +358,7 @@ def test_subscriber_of_ipv6_is_one_whatever_its_machines_draw(app, in_debt):
     ("path", "headers", "kind", "word"),
     [
         ("/kiosk", {}, "text/html; charset=utf-8", "<!doctype html>"),
-        ("/kiosk", {"hx-request": "true"}, "text/html; charset=utf-8", '<main role="alert">'),
+        ("/kiosk", {"hx-request": "true"}, "text/html; charset=utf-8", '<div role="alert">'),
         ("/kiosk", {"accept": "application/json"}, "application/json", "Terlalu banyak"),
         ("/kiosk", {"sec-fetch-dest": "empty"}, "application/json", "Terlalu banyak"),
         ("/api/v1/units", {}, PROBLEM, '"status":429'),

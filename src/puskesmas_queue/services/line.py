@@ -266,7 +266,9 @@ def places_in_line(clinic: Clinic, zone: str) -> dict[int, LineTicket]:
 
 def seen_line(clinic: Clinic, zone: str) -> LineView:
     """Return a zone's line as it is, from one reading that all share until it changes."""
-    return clinic.remembered(f"view:{zone}", line_topic(zone), 0.0, lambda: line_view(clinic, zone))
+    view = clinic.remembered(f"view:{zone}", line_topic(zone), 0.0, lambda: line_view(clinic, zone))
+    # No commit tells of a clock that was moved, and a kiosk has to say so at once.
+    return view if view.clock_fault == clinic.guard.fault() else line_view(clinic, zone)
 
 
 def _counter_opens(clinic: Clinic) -> str | None:

@@ -33,7 +33,7 @@ def refusal(
     if scope["path"].startswith("/api/"):
         return JSONResponse(document, status, headers, media_type=PROBLEM)
     if asked.get("hx-request") == "true":
-        return HTMLResponse(_main(words), status, headers)
+        return HTMLResponse(_alert(words), status, headers)
     if "json" in asked.get("accept", "") or asked.get("sec-fetch-dest") == "empty":
         return JSONResponse({**document, "title": words[0], "detail": words[1]}, status, headers)
     return plain_page(status, words, headers)
@@ -51,16 +51,14 @@ def plain_page(status: int, words: Words, headers: Mapping[str, str] | None = No
     page = (
         f'<!doctype html><html lang="id"><head><meta charset="utf-8"><title>{words[0]}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"></head>'
-        f"<body>{_main(words)}</body></html>"
+        f"<body><main>{_alert(words)}</main></body></html>"
     )
     return HTMLResponse(page, status, headers)
 
 
-def _main(words: Words) -> str:
+def _alert(words: Words) -> str:
     title, indonesian, english = words
-    return (
-        f'<main role="alert"><h1>{title}</h1><p>{indonesian}</p><p lang="en">{english}</p></main>'
-    )
+    return f'<div role="alert"><h1>{title}</h1><p>{indonesian}</p><p lang="en">{english}</p></div>'
 
 
 BAD_HOST = (

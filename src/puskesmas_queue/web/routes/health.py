@@ -26,7 +26,12 @@ def readyz(page: Page) -> Response:
     connections = page.request.scope.get("state", {}).get(SCOPE_STATE)
     is_stopping = connections is not None and connections.is_stopping
     why = "stopping" if is_stopping else page.request.app.state.readiness.why_not()
-    return JSONResponse({"ready": why is None, "why": why}, 200 if why is None else 503)
+    # A screen's start page is a file of its own device: a foreign origin that must see this.
+    return JSONResponse(
+        {"ready": why is None, "why": why},
+        200 if why is None else 503,
+        {"access-control-allow-origin": "*"},
+    )
 
 
 def theme(page: Page) -> Response:
