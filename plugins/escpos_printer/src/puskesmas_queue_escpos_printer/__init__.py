@@ -1,0 +1,1 @@
+"""The plugin escpos_printer of a puskesmas-queue clinic."""

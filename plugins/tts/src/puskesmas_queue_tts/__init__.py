@@ -1,0 +1,1 @@
+"""The plugin tts of a puskesmas-queue clinic."""
