@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from puskesmas_queue.testing import ClinicUnderTest, PluginContract
 
+from puskesmas_queue.testing import ClinicUnderTest, PluginContract
 from puskesmas_queue_escpos_printer import plugin as the_plugin
 
 NAME = "escpos_printer"
