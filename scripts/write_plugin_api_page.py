@@ -39,7 +39,7 @@ GROUPS = {
         "PluginRoute", "PluginRequest", "PluginUser", "Answer", "TemplateAnswer", "TextAnswer",
         "RedirectAnswer", "NavItem", "Panel",
     ],
-    "Printers and voices": ["Printer", "Slip", "Printed", "Announcer", "Speech"],
+    "Printers and voices": ["Printer", "Slip", "Printed", "Announcer", "Utterance", "Speech"],
     "Checks and simulators": ["HealthCheck", "Health", "Simulator", "RunningSimulator"],
     "The rest": ["hookimpl", "Ticket"],
 }  # fmt: skip

@@ -40,6 +40,7 @@ from puskesmas_queue.extensions import (
     Speech,
     TemplateAnswer,
     TextAnswer,
+    Utterance,
 )
 from puskesmas_queue.hookspecs import hookimpl
 
@@ -84,5 +85,6 @@ __all__ = [
     "TicketFact",
     "TicketRequest",
     "TicketState",
+    "Utterance",
     "hookimpl",
 ]

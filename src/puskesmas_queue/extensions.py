@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 from puskesmas_queue.domain.access import Permission, Role
-from puskesmas_queue.domain.announcements import Announcement
 from puskesmas_queue.domain.events import TicketFact
 
 T = TypeVar("T")
@@ -254,6 +253,11 @@ class Slip:
         estimate_minutes: How long that will take; None where nobody knows.
         status_url: What the QR code holds, the ticket's code where there is no address.
         language: `id` or `en`.
+        place: Where it is asked for.
+        place_name: The name that the kiosk was paired under, its zone where it was not paired; or
+            the counter's number, empty where staff print from no counter.
+        job: 16 to 64 letters, digits, `-` and `_`: the same when a page asks again since the
+            answer was lost, another one for each tap of the button that prints again.
     """
 
     ticket: TicketFact
@@ -264,6 +268,9 @@ class Slip:
     estimate_minutes: int | None
     status_url: str
     language: str
+    place: Literal["kiosk", "counter"]
+    place_name: str
+    job: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,18 +304,39 @@ class Printer:
 
 
 @dataclass(frozen=True, slots=True)
+class Utterance:
+    """
+    What is to be said.
+
+    Args:
+        parts: Whom a call is for and where to go, so that a voice can keep each of them; or the
+            one text of a page that is read aloud.
+        language: `id` or `en`.
+        zone: The hall in which it is heard.
+        kind: `call`: spoken by the TV. `page`: a page of the kiosk, read to whoever stands there.
+    """
+
+    parts: tuple[str, ...]
+    language: str
+    zone: str
+    kind: Literal["call", "page"]
+
+
+@dataclass(frozen=True, slots=True)
 class Speech:
     """
-    How an announcement sounds.
+    How something sounds.
 
     Args:
         sound: Sound files that browsers play (WAV, MP3, Ogg), one after the other; empty: the
             page speaks with the browser's own voice.
         media_type: Of each, `audio/wav` say.
+        has_chime: Whether the sound begins with a chime of its own: the TV makes none then.
     """
 
     sound: tuple[bytes, ...] = ()
     media_type: str = "audio/wav"
+    has_chime: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,11 +346,11 @@ class Announcer:
 
     Args:
         name: Small letters, digits and hyphens.
-        speak: Sync, 1 s: then the next announcer is asked. `id` or `en` is the language.
+        speak: Sync, 1 s: then the next announcer is asked.
     """
 
     name: str
-    speak: Callable[[Announcement, str, Context], Speech]
+    speak: Callable[[Utterance, Context], Speech]
 
 
 # Checks, simulators

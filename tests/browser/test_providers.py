@@ -35,7 +35,7 @@ def print_slip(slip, ctx):
     return Printed("printed")
 
 
-def speak(words, language, ctx):
+def speak(utterance, ctx):
     return Speech(((FOLDER / "tone.wav").read_bytes(),) * 2)
 
 

@@ -10,6 +10,7 @@ from puskesmas_queue.api import Announcer, Printed, Printer, Role, Speech, hooki
 from puskesmas_queue.domain.access import SYSTEM
 from puskesmas_queue.domain.errors import InvalidSetting, NotFound
 from puskesmas_queue.services import options, providers
+from puskesmas_queue.services.providers import JOB, PrintOrder
 from puskesmas_queue.testing import ClinicUnderTest, FakeAnnouncer, FakePrinter
 
 
@@ -31,7 +32,7 @@ def open_with(tmp_path: Path):
 
 
 def printed(hall: ClinicUnderTest) -> Printed:
-    return providers.print_slip(hall.clinic, hall.issue("kia").code, "id")
+    return providers.print_slip(hall.clinic, PrintOrder(hall.issue("kia").code, "id"))
 
 
 def spoken(hall: ClinicUnderTest) -> Speech:
@@ -145,8 +146,33 @@ def test_no_slip_without_a_ticket(open_with):
     """A code that nobody has prints nothing."""
     hall = open_with("fake", fake=FakePrinter())
     with pytest.raises(NotFound):
-        providers.print_slip(hall.clinic, "ABCDEF", "id")
+        providers.print_slip(hall.clinic, PrintOrder("ABCDEF", "id"))
     assert hall.post("/kiosk/ticket/ABCDEF/print").status_code == 404
+
+
+def test_the_printer_knows_where_and_for_which_tap(open_with):
+    """A kiosk has its name, a counter its number; a request that comes again is the same job."""
+    printer = FakePrinter()
+    hall = open_with("fake", fake=printer)
+    path = f"/kiosk/ticket/{hall.issue().code}/print"
+    for job in ("first-print-0001", "first-print-0001", "again-0123456789"):
+        assert hall.post(path, {"job": job}).json() == {"state": "printed"}
+    hall.post(path)
+    assert [slip.job for slip in printer.slips[:3]] == ["first-print-0001"] * 2 + [
+        "again-0123456789"
+    ]
+    assert JOB.fullmatch(printer.slips[3].job)
+    assert {(slip.place, slip.place_name) for slip in printer.slips} == {("kiosk", "kiosk")}
+
+
+@pytest.mark.parametrize("job", ["short", "a" * 65, "with a space in it", "../../etc/passwd"])
+def test_a_job_without_a_proper_name_prints_nothing(open_with, job):
+    """No page gives such a name."""
+    printer = FakePrinter()
+    hall = open_with("fake", fake=printer)
+    code = hall.issue().code
+    assert hall.post(f"/kiosk/ticket/{code}/print", {"job": job}).status_code == 422
+    assert printer.slips == []
 
 
 def test_two_plugins_with_one_printer_name(open_with):
@@ -173,12 +199,13 @@ def test_hook_register_announcers(open_with):
     announcer = FakeAnnouncer()
     hall = open_with(announcers="fake, browser", fake=announcer)
     assert spoken(hall) == Speech((b"RIFF",))
-    ((words, language),) = announcer.spoken
-    assert words.number_text == "Nomor antrean, A, nol nol satu."
-    assert language == "id"
+    (utterance,) = announcer.spoken
+    assert utterance.parts == ("Nomor antrean, A, nol nol satu.", "Silakan menuju loket satu.")
+    assert (utterance.language, utterance.zone, utterance.kind) == ("id", "main", "call")
     assert 'data-sounds="/display/sound/"' in hall.get("/display").text
     told = hall.get("/display/sound/1").json()
     assert base64.b64decode(told["sound"][0]) == b"RIFF"
+    assert told["has_chime"] is False
     assert hall.get("/display/sound/99").status_code == 404
 
 
@@ -192,12 +219,13 @@ def test_hook_register_announcers(open_with):
         Speech((b"RIFF",), "text/html"),
         Speech((b"RIFF",), "audio/wav\r\nX: y"),
         Speech((bytes(8_000_001),)),
+        Speech((b"RIFF",), has_chime="yes"),
     ],
 )
 def test_a_nonsensical_announcer_leaves_it_to_the_next(open_with, answer):
     """What is no sound is not sent to the TV."""
     plugin = type("P", (), {})()
-    odd = Announcer("odd", lambda words, language, ctx: answer)
+    odd = Announcer("odd", lambda utterance, ctx: answer)
     plugin.register_announcers = hookimpl(lambda: [odd])
     hall = open_with(announcers="odd, browser", odd=plugin)
     assert spoken(hall) == Speech()
@@ -210,7 +238,7 @@ def test_a_slow_announcer_leaves_it_to_the_next(open_with, monkeypatch):
     forever, fake = threading.Event(), FakeAnnouncer("quick")
     plugin = type("P", (), {})()
     plugin.register_announcers = hookimpl(
-        lambda: [Announcer("slow", lambda words, lang, ctx: forever.wait())]
+        lambda: [Announcer("slow", lambda utterance, ctx: forever.wait())]
     )
     hall = open_with(announcers="slow, quick", slow=plugin, quick=fake)
     assert spoken(hall) == Speech((b"RIFF",))

@@ -145,7 +145,7 @@ def test_a_slip_is_printed_and_a_call_is_spoken(puskesmas_clinics):
     assert clinic.print_slip(ticket, "desk", language="en").state == "printed"
     assert [slip.ticket.number for slip in printer.slips] == ["A-001"]
     assert clinic.speak(clinic.call_next(), "hall").sound == (b"RIFF",)
-    assert [language for _, language in voice.spoken] == ["en"]
+    assert [one.language for one in voice.spoken] == ["en"]
     printer.failure = OSError("no paper")
     assert clinic.print_slip(ticket, "desk", "browser").state == "by_page"
     assert [(row.hook, row.kind) for row in clinic.faults()] == [("printer desk", "raised")]

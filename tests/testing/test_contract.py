@@ -136,7 +136,7 @@ GOOD = plugin_of(
         Panel("counter.ticket", "more", "More", ticket_panel),
     ],
     register_printers=lambda: [Printer("good", lambda slip, ctx: Printed("printed"))],
-    register_announcers=lambda: [Announcer("good", lambda words, language, ctx: Speech())],
+    register_announcers=lambda: [Announcer("good", lambda utterance, ctx: Speech())],
     register_commands=lambda: click.Command("tried"),
     register_health_checks=lambda: [HealthCheck("way", lambda ctx: Health("ok", "fine"))],
     register_simulators=lambda: [Simulator("stand-in", lambda folder, port: Running())],
@@ -482,7 +482,7 @@ def silent_printer(slip, ctx):
         ("register_announcers", Announcer("bad", lambda *_: "hai"), "announcer bad nonsense"),
         (
             "register_announcers",
-            Announcer("bad", lambda words, language, ctx: {"id": Speech()}[language]),
+            Announcer("bad", lambda utterance, ctx: {"id": Speech()}[utterance.language]),
             "announcer bad raised: KeyError",
         ),
     ],

@@ -55,12 +55,14 @@ def test_the_clinics_printer_prints_it(clerk, monkeypatch):
     monkeypatch.setattr(
         providers,
         "print_slip",
-        lambda clinic, code, language: asked.append((code, language)) or Printed("failed"),
+        lambda clinic, order: asked.append(order) or Printed("failed"),
     )
 
     assert f'data-print-at="/loket/slip/{code}/print"' in clerk.get(f"/loket/slip/{code}").text
-    assert clerk.post(f"/loket/slip/{code}/print").json() == {"state": "failed"}
-    assert asked == [(code, "id")]
+    job = "counter-0123456789"
+    answer = clerk.post(f"/loket/slip/{code}/print", data={"job": job})
+    assert answer.json() == {"state": "failed"}
+    assert asked == [providers.PrintOrder(code, "id", "counter", "1", job)]
 
 
 def test_a_code_that_nobody_has(clerk):

@@ -31,7 +31,7 @@ class Silent:
         self._wait()
         return Printed("printed")
 
-    def speak(self, words, language, ctx):
+    def speak(self, utterance, ctx):
         self._wait()
         return Speech()
 

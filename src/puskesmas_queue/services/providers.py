@@ -5,15 +5,16 @@ Source: architecture, section 3, "Facts and ports".
 """
 
 import logging
+import re
+import secrets
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from puskesmas_queue.clinic import Clinic
-from puskesmas_queue.domain.announcements import Announcement
-from puskesmas_queue.domain.errors import NotFound
-from puskesmas_queue.extensions import Announcer, Printed, Printer, Slip, Speech
+from puskesmas_queue.domain.errors import InvalidRequest, NotFound
+from puskesmas_queue.extensions import Announcer, Printed, Printer, Slip, Speech, Utterance
 from puskesmas_queue.plugin_host.describing import UNSTORABLE, describe
 from puskesmas_queue.plugin_host.dispatch import Fault, PluginFailed
 from puskesmas_queue.plugin_host.manager import BUILT_IN
@@ -24,6 +25,8 @@ from puskesmas_queue.storage import speech
 PRINT_DEADLINE_S = 10.0
 SPEAK_DEADLINE_S = 1.0
 BROWSER = "browser"
+JOB = re.compile(r"[A-Za-z0-9_-]{16,64}")
+JOB_BYTES = 15
 LONGEST_DETAIL = 300
 MOST_SOUND = 8_000_000
 """Bytes of one announcement; a minute of speech as WAV is a third of it."""
@@ -44,7 +47,24 @@ def is_spoken_by_page(clinic: Clinic) -> bool:
     return order[0] == BROWSER
 
 
-def print_slip(clinic: Clinic, code: str, language: str) -> Printed:
+@dataclass(frozen=True, slots=True)
+class PrintOrder:
+    """
+    Which slip is asked for, and from where; `Slip` says what each means.
+
+    Args:
+        code: Of the ticket.
+        job: Empty for a new one.
+    """
+
+    code: str
+    language: str
+    place: Literal["kiosk", "counter"] = "kiosk"
+    place_name: str = ""
+    job: str = ""
+
+
+def print_slip(clinic: Clinic, order: PrintOrder) -> Printed:
     """
     Print a ticket's slip by the first printer that does.
 
@@ -53,8 +73,11 @@ def print_slip(clinic: Clinic, code: str, language: str) -> Printed:
 
     Raises:
         NotFound: There is no such ticket.
+        InvalidRequest: The job has a name that no page gives.
     """
-    view = ticket_view(clinic, code)
+    if order.job and JOB.fullmatch(order.job) is None:
+        raise InvalidRequest("a print job is named by 16 to 64 letters, figures, - and _")
+    view = ticket_view(clinic, order.code)
     ticket = view.ticket
     slip = Slip(
         ticket=as_fact(clinic, ticket, ticket.state),
@@ -64,7 +87,10 @@ def print_slip(clinic: Clinic, code: str, language: str) -> Printed:
         people_ahead=view.people_ahead,
         estimate_minutes=view.estimate_min,
         status_url=view.status_url or ticket.code,
-        language=language,
+        language=order.language,
+        place=order.place,
+        place_name=order.place_name,
+        job=order.job or secrets.token_urlsafe(JOB_BYTES),
     )
     result = Printed("failed", "no printer")
     for plugin, printer in _chosen(clinic, "kiosk.printers", clinic.contributions.printers()):
@@ -85,10 +111,11 @@ def announcement_speech(clinic: Clinic, announcement_id: int) -> Speech:
     found = clinic.db.read(lambda tx: speech.by_id(tx, announcement_id))
     if found is None:
         raise NotFound(f"no announcement {announcement_id}")
-    words = Announcement(found.number_text, found.direction_text)
+    parts = (found.number_text, found.direction_text)
+    utterance = Utterance(parts, found.language, found.zone, "call")
     order = _chosen(clinic, "display.announcers", clinic.contributions.announcers())
     for plugin, announcer in order:
-        answer = _speak(clinic, plugin, announcer, words, found.language)
+        answer = _speak(clinic, plugin, announcer, utterance)
         if answer is not None:
             return answer
     # A number on the screen with the browser's voice is better than one in silence.
@@ -140,11 +167,11 @@ def _print(clinic: Clinic, plugin: str, printer: Printer, slip: Slip) -> Printed
 
 
 def _speak(
-    clinic: Clinic, plugin: str, announcer: Announcer, words: Announcement, language: str
+    clinic: Clinic, plugin: str, announcer: Announcer, utterance: Utterance
 ) -> Speech | None:
     name = f"announcer {announcer.name}"
     try:
-        answer = _run(clinic, plugin, name, SPEAK_DEADLINE_S, announcer.speak, words, language)
+        answer = _run(clinic, plugin, name, SPEAK_DEADLINE_S, announcer.speak, utterance)
     except PluginFailed:
         return None
     if type(answer) is not Speech or not _is_sound(answer):
@@ -165,6 +192,8 @@ def _run(clinic: Clinic, plugin: str, name: str, deadline_s: float, *call: Any) 
 def _is_sound(made: Any) -> bool:
     """Annotations bind no plugin: look at what would be sent to the TV."""
     if not isinstance(made.sound, tuple) or not isinstance(made.media_type, str):
+        return False
+    if not isinstance(made.has_chime, bool):
         return False
     if not all(isinstance(one, bytes) for one in made.sound):
         return False

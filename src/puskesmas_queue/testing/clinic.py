@@ -251,10 +251,22 @@ class ClinicUnderTest:
                 outcomes += [outcome for outcome in found if outcome is not None]
         return outcomes
 
-    def print_slip(self, ticket: Ticket, *printers: str, language: str = "id") -> Printed:
-        """Print a slip as the kiosk does, by the first of these printers that does it."""
+    def print_slip(
+        self, ticket: Ticket, *printers: str, language: str = "id", job: str = ""
+    ) -> Printed:
+        """
+        Print a slip as the kiosk does, by the first of these printers that does it.
+
+        Args:
+            ticket: Whose.
+            printers: As `kiosk.printers` names them.
+            language: `id` or `en`.
+            job: The same as before for a request that comes again; else each is a new one.
+        """
         self.set("kiosk.printers", ", ".join(printers))
-        return providers.print_slip(self.clinic, ticket.code, language)
+        return providers.print_slip(
+            self.clinic, providers.PrintOrder(ticket.code, language, job=job)
+        )
 
     def speak(self, ticket: Ticket, *announcers: str) -> Speech:
         """Return how the latest call of a ticket sounds, by the first of these that answers."""

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from puskesmas_queue.domain.announcements import Announcement
-from puskesmas_queue.extensions import Announcer, Context, Printed, Printer, Slip, Speech
+from puskesmas_queue.extensions import Announcer, Context, Printed, Printer, Slip, Speech, Utterance
 from puskesmas_queue.hookspecs import hookimpl
 
 
@@ -44,7 +43,7 @@ class FakeAnnouncer:
 
     def __init__(self, name: str = "fake") -> None:
         self.name = name
-        self.spoken: list[tuple[Announcement, str]] = []
+        self.spoken: list[Utterance] = []
         self.sound: tuple[bytes, ...] = (b"RIFF",)
         self.failure: Exception | None = None
 
@@ -53,8 +52,8 @@ class FakeAnnouncer:
         """Bring it."""
         return [Announcer(self.name, self._speak)]
 
-    def _speak(self, words: Announcement, language: str, ctx: Context) -> Speech:
+    def _speak(self, utterance: Utterance, ctx: Context) -> Speech:
         if self.failure is not None:
             raise self.failure
-        self.spoken.append((words, language))
+        self.spoken.append(utterance)
         return Speech(self.sound)

@@ -73,7 +73,9 @@ def sound(page: Page) -> Response:
     """Return how an announcement sounds; nothing where the page speaks with a voice of its own."""
     speech_ = providers.announcement_speech(page.clinic, int(page.path["id"]))
     sounds = [b64encode(one).decode() for one in speech_.sound]
-    return JSONResponse({"media_type": speech_.media_type, "sound": sounds})
+    return JSONResponse(
+        {"media_type": speech_.media_type, "sound": sounds, "has_chime": speech_.has_chime}
+    )
 
 
 def _screen(page: Page) -> str:

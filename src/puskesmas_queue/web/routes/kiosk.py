@@ -256,7 +256,10 @@ def print_slip(page: Page) -> Response:
             raise TooOften(wait_s)
     code = page.path["code"]
     with as_owner(page, code):
-        printed = providers.print_slip(page.clinic, code, page.lang)
+        order = providers.PrintOrder(
+            code, page.lang, "kiosk", _kiosk_name(page), page.form.get("job", "")
+        )
+        printed = providers.print_slip(page.clinic, order)
     return JSONResponse({"state": printed.state})
 
 
@@ -272,6 +275,11 @@ def _is_limited(page: Page) -> bool:
 
 def _machine(page: Page) -> str:
     return page.device if page.machine is None else page.machine.mark
+
+
+def _kiosk_name(page: Page) -> str:
+    """Name the kiosk that asks: as it was paired, else by the hall that it stands in."""
+    return known_zone(page.clinic, page.zone) if page.machine is None else page.machine.name
 
 
 def _limited(page: Page, request: TicketRequest, f: str) -> Ticket:

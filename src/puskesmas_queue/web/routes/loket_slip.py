@@ -6,6 +6,7 @@ from puskesmas_queue.domain.access import Permission
 from puskesmas_queue.services import providers
 from puskesmas_queue.services.line import ticket_view
 from puskesmas_queue.web.page import DEFAULT_LANGUAGE, Page
+from puskesmas_queue.web.routes.loket_page import number_of
 from puskesmas_queue.web.routing import route
 
 
@@ -20,7 +21,15 @@ def show(page: Page) -> Response:
 
 def print_slip(page: Page) -> Response:
     """Print by the clinic's printers; the patient reads it, so in the clinic's own language."""
-    printed = providers.print_slip(page.clinic, page.path["code"], DEFAULT_LANGUAGE)
+    counter = number_of(page)
+    order = providers.PrintOrder(
+        page.path["code"],
+        DEFAULT_LANGUAGE,
+        "counter",
+        "" if counter is None else str(counter),
+        page.form.get("job", ""),
+    )
+    printed = providers.print_slip(page.clinic, order)
     return JSONResponse({"state": printed.state})
 
 

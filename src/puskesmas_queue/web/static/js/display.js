@@ -10,6 +10,7 @@ import { connectLive } from "./live.js";
 const PAGE_MS = 8000;
 const HEARTBEAT_MS = 5000;
 const POST_TIMEOUT_MS = 4000;
+const CHIME_WAIT_MS = 250; // a voice that is at hand has answered by then
 const SPEECH_LIMIT_MS = 11_000; // for each half: the server goes on after 25 s
 const RUN_PX_PER_S = 110; // of 1920
 const CAP_HEIGHT = 0.7; // of the type size
@@ -278,16 +279,18 @@ function say(text, voice) {
 
 /** What the clinic's announcers made; nothing where this browser's own voice speaks. */
 async function soundsOf(id) {
-  if (!page.dataset.sounds || page.dataset.voice !== "1" || !isAudible()) return [];
+  const none = { sounds: [], hasChime: false };
+  if (!page.dataset.sounds || page.dataset.voice !== "1" || !isAudible()) return none;
   try {
     const signal = AbortSignal.timeout(POST_TIMEOUT_MS);
     const answer = await fetch(`${page.dataset.sounds}${id}`, { signal });
-    if (!answer.ok) return [];
+    if (!answer.ok) return none;
     const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
-    const { sound } = await answer.json();
-    return await Promise.all(sound.map((text) => audio.decodeAudioData(bytes(text))));
+    const { sound, has_chime: hasChime } = await answer.json();
+    const sounds = await Promise.all(sound.map((text) => audio.decodeAudioData(bytes(text))));
+    return { sounds, hasChime };
   } catch {
-    return []; // the browser's own voice is better than silence
+    return none; // the browser's own voice is better than silence
   }
 }
 
@@ -351,8 +354,11 @@ function markAnnouncing() {
 }
 
 async function announce(current) {
-  await chime();
-  const sounds = await soundsOf(current.id);
+  // The voice is made while the chime sounds, unless it may bring a chime of its own.
+  const made = soundsOf(current.id);
+  const { hasChime } = await Promise.race([made, wait(CHIME_WAIT_MS).then(() => ({}))]);
+  if (!hasChime) await chime();
+  const { sounds } = await made;
   for (const one of sounds) await play(one);
   const voice = isAudible() && !sounds.length ? voiceFor(current.language) : null;
   if (voice) {

@@ -242,7 +242,7 @@ document.addEventListener("click", (event) => {
     startOver();
   }
   if (event.target.closest("[data-print-again]")) {
-    printSlip(thisPage());
+    printSlip(thisPage(), newJob());
     startClearing();
   }
   if (event.target.closest("[data-speak]")) speakPage();
@@ -278,14 +278,16 @@ async function showTicket(page) {
   if (page.hasAttribute("data-print")) {
     await document.fonts.ready;
     // Noted only now: a page that was left before has printed nothing.
-    if (page.isConnected && !wasPrinted(page.dataset.code)) printSlip(page);
+    if (page.isConnected && !wasPrinted(page.dataset.code)) {
+      printSlip(page, `first-print-${page.dataset.code}`);
+    }
   }
   if (page.isConnected) startClearing();
 }
 
 /** By the clinic's printers where it has some; by this browser where they leave it to the page. */
-async function printSlip(page) {
-  const state = page.dataset.printAt ? await askToPrint(page.dataset.printAt) : "by_page";
+async function printSlip(page, job) {
+  const state = page.dataset.printAt ? await askToPrint(page.dataset.printAt, job) : "by_page";
   if (!page.isConnected) return;
   if (state === "by_page") window.print(); // with --kiosk-printing there is no question
   const note = find("[data-unprinted]", page);
@@ -293,10 +295,17 @@ async function printSlip(page) {
   if (state === "failed") startClearing(UNPRINTED_S);
 }
 
-async function askToPrint(path) {
+/** A tap is a job of its own; the slip of a page that is loaded again is the same job. */
+function newJob() {
+  const bytes = [...window.crypto.getRandomValues(new Uint8Array(12))];
+  return `again-${bytes.map((byte) => byte.toString(36).padStart(2, "0")).join("")}`;
+}
+
+async function askToPrint(path, job) {
   try {
     const answer = await fetch(path, {
       method: "POST",
+      body: new URLSearchParams({ job }),
       signal: AbortSignal.timeout(PRINT_TIMEOUT_MS),
     });
     return answer.ok ? (await answer.json()).state : "failed";

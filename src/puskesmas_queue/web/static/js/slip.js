@@ -9,9 +9,11 @@ const again = document.querySelector("[data-print-again]");
 const unprinted = document.querySelector("[data-unprinted]");
 
 async function askToPrint(path) {
+  const job = [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(36).padStart(2, "0")).join("");
   try {
     const answer = await fetch(path, {
       method: "POST",
+      body: new URLSearchParams({ job: `counter-${job}` }),
       signal: AbortSignal.timeout(PRINT_TIMEOUT_MS),
     });
     return answer.ok ? (await answer.json()).state : "failed";
