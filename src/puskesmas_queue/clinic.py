@@ -53,6 +53,8 @@ MEMORY_S = 10.0
 """Even an unchanged version is read again after so long: times of day show in it."""
 PLUGINS_TOPIC = "plugins"
 """Given a new version when an administrator switched a plugin's decisions on again."""
+PLUGIN_FILES = "plugins"
+"""Beside `puskesmas.toml`: a folder for each plugin that keeps files."""
 FLUSH_S = 5.0
 SETTINGS_TOPIC = "settings"
 """Given a new version when settings, units or counters were changed."""
@@ -263,7 +265,10 @@ class Clinic:
 
     def _own(self, plugin: str, context: Context) -> Context:
         return replace(
-            context, config=self.configs.latest(plugin), data=self.plugin_data.get(plugin)
+            context,
+            config=self.configs.latest(plugin),
+            data=self.plugin_data.get(plugin),
+            folder=self.config.folder / PLUGIN_FILES / plugin,
         )
 
     def _keep_configs(self) -> None:

@@ -69,6 +69,8 @@ class Context:
             gave; None where it has none or cannot have them.
         data: Its own tables; None in decisions and vetoes, which do no I/O, and where it brings
             no migrations.
+        folder: Where it keeps files, `plugins/<name>` beside `puskesmas.toml`; whoever writes
+            there first makes it. None in decisions and vetoes.
     """
 
     clinic_id: str
@@ -78,6 +80,7 @@ class Context:
     zone: tzinfo
     config: Any = None
     data: PluginData | None = None
+    folder: Path | None = None
 
     @property
     def local_now(self) -> datetime:

@@ -297,18 +297,28 @@ def test_a_plugin_that_hangs_is_waited_for_once(open_with, monkeypatch):
     forever.set()
 
 
-def test_decisions_see_no_tables(open_with, tmp_path):
+def test_decisions_see_no_tables_and_no_files(open_with):
     """A decision is asked inside the line's transaction: it gets no way to other tables."""
     seen = []
 
     def number(ctx):
-        seen.append((ctx.data, ctx.config))
+        seen.append((ctx.data, ctx.folder, ctx.config))
 
     clinic = open_with(guest=bringing(format_ticket_number=number))
     clinic.plugin_data["guest"] = object()
     assert issue(clinic) == "A-001"
-    assert seen == [(None, None)]
+    assert seen == [(None, None, None)]
     assert clinic.plugin_context("guest").data is clinic.plugin_data.pop("guest")
+
+
+def test_a_plugin_knows_where_its_files_are(open_with):
+    """A folder of its own beside the configuration, which is not there before it needs one."""
+    seen = []
+    clinic = open_with(diary=bringing(startup=lambda ctx: seen.append(ctx.folder)))
+    with living(clinic):
+        until(lambda: bool(seen))
+    assert seen == [clinic.config.folder / "plugins" / "diary"]
+    assert not seen[0].exists()
 
 
 # Facts that never end

@@ -326,7 +326,7 @@ class Dispatcher:
         if not impl.plugin_name.startswith(BUILT_IN):
             context = self._own(impl.plugin_name, context)
             if not has_data:
-                context = replace(context, data=None)
+                context = replace(context, data=None, folder=None)
         values = {**arguments, "ctx": context}
         return [values[name] for name in impl.argnames]
 
