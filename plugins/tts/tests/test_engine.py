@@ -147,6 +147,21 @@ def test_only_the_missing_half_is_spoken(voice, pair):
     assert [text for text, _ in pair[0].asked] == [PARTS[1]]
 
 
+def test_each_engine_is_given_its_own_words(voice, pair):
+    """What one has no word for, another may say."""
+
+    def worded(engine, part):
+        if engine == "one":
+            raise TextRefused("no clip for Q")
+        return part.replace("A", "a")
+
+    spoken = voice.speak(PARTS, "id", 1.0, 1.0, worded=worded)
+
+    assert spoken.sounds[0] == b"two: Nomor antrean, a, nol nol satu."
+    assert pair[0].asked == []
+    assert not voice.is_resting(pair[0])
+
+
 def test_an_engine_that_cannot_speak_the_language_is_passed_over(voice, pair):
     pair[1].languages["en"] = None
 
@@ -171,7 +186,7 @@ def test_nobody_speaks(voice, pair):
     ["", " ", "...", "—", "x" * (LONGEST_TEXT + 1), "A\x00", "A\nB", "A\x1b[31m", "A\u202eB"],
 )
 def test_what_nobody_can_say_reaches_no_engine(voice, pair, text):
-    with pytest.raises(TextRefused):
+    with pytest.raises(EngineFailed, match=r"one: (there is nothing|the text has)"):
         voice.speak((PARTS[0], text), "id", 1.0, 1.0)
 
     assert pair[0].asked == []

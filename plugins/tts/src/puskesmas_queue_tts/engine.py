@@ -98,6 +98,8 @@ class Spoken:
     fingerprint: str
 
 
+Worded = Callable[[str, str], str]
+"""Words a part for an engine, named first: each misreads other things."""
 Kept = Callable[[str, str], bytes | None]
 """Looks up what a voice, named by its fingerprint, said of a text before."""
 
@@ -135,6 +137,7 @@ class Voice:
         speed: float,
         budget_s: float,
         kept: Kept = lambda fingerprint, text: None,
+        worded: Worded = lambda engine, part: part,
     ) -> Spoken:
         """
         Speak all parts with one voice.
@@ -145,20 +148,19 @@ class Voice:
             speed: See `Engine.synthesise`.
             budget_s: Seconds for everything.
             kept: What was spoken before; it is asked even for an engine that rests.
+            worded: What an engine is given for a part. It may raise `TextRefused`.
 
         Raises:
-            TextRefused: A part is nothing that anybody is given.
-            EngineFailed: No engine did it in time.
+            EngineFailed: No engine did it in time; every reason is told.
         """
-        for part in parts:
-            refuse_unspeakable(part)
         end = self._clock() + budget_s
         able = [one for one in self.engines if one.problem(language) is None]
         reasons = []
         for place, engine in enumerate(able):
-            later = len(able) - place - 1
+            reserve_s = (len(able) - place - 1) * RESERVE_S
             try:
-                return self._speak(engine, parts, language, speed, end - later * RESERVE_S, kept)
+                texts = [worded(engine.name, part) for part in parts]
+                return self._speak(engine, texts, language, speed, end - reserve_s, kept)
             except EngineFailed as error:
                 reasons.append(f"{engine.name}: {error}")
         raise EngineFailed("; ".join(reasons) or f"no engine speaks {language}")
@@ -166,33 +168,34 @@ class Voice:
     def _speak(
         self,
         engine: Engine,
-        parts: Sequence[str],
+        texts: Sequence[str],
         language: str,
         speed: float,
         end: float,
         kept: Kept,
     ) -> Spoken:
+        for text in texts:
+            refuse_unspeakable(text)
         fingerprint = engine.fingerprint(language)
-        sounds = [kept(fingerprint, part) for part in parts]
-        if None in sounds and self.is_resting(engine):
+        known = [kept(fingerprint, text) for text in texts]
+        is_new = None in known
+        if is_new and self.is_resting(engine):
             raise EngineFailed("failed lately")
-        if None in sounds and self._clock() >= end:
+        if is_new and self._clock() >= end:
             raise EngineFailed("no time left")
         try:
-            made = tuple(
-                engine.synthesise(part, language, speed, self._left(end))
-                if sound is None
-                else sound
-                for part, sound in zip(parts, sounds, strict=True)
+            sounds = tuple(
+                engine.synthesise(text, language, speed, self._left(end)) if old is None else old
+                for text, old in zip(texts, known, strict=True)
             )
         except (EngineStarting, TextRefused):
             raise
         except EngineFailed as error:
             self._rest(engine, error)
             raise
-        if None in sounds:
+        if is_new:
             self._recover(engine)
-        return Spoken(made, engine.name, fingerprint)
+        return Spoken(sounds, engine.name, fingerprint)
 
     def _left(self, end: float) -> float:
         left = end - self._clock()
