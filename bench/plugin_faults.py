@@ -29,7 +29,7 @@ from puskesmas_queue.domain.access import Actor, Role
 from puskesmas_queue.domain.events import lifetime, order_key
 from puskesmas_queue.domain.tickets import Lane, PaymentType, TicketRequest
 from puskesmas_queue.hookspecs import hookimpl
-from puskesmas_queue.plugin_host.dispatch import LIFE_BUSY_S, PluginFailed
+from puskesmas_queue.plugin_host.dispatch import LIFE_BUSY_S, STARTUP_BUSY_S, PluginFailed
 from puskesmas_queue.services.calling import call_next, complete, serve
 from puskesmas_queue.services.counters import open_counter
 from puskesmas_queue.services.tickets import cancel_ticket, issue_ticket
@@ -244,7 +244,9 @@ def besides(
         return lambda clinic: clinic.hooks.run(GUEST, "page", act, PAGE_DEADLINE_S, PAGE_BUSY_S)
 
     def begin(clinic: Clinic) -> None:
-        clinic.hooks.call_life(GUEST, "startup", clinic.clock.now(), STARTUP_DEADLINE_S)
+        clinic.hooks.call_life(
+            GUEST, "startup", clinic.clock.now(), STARTUP_DEADLINE_S, STARTUP_BUSY_S
+        )
 
     def migrate(clinic: Clinic) -> None:
         data = plugin_database(clinic.config.database.url, GUEST, folder / "guest")

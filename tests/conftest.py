@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import settings
 
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.clock import ShiftedClock
+from puskesmas_queue.plugin_host import loading
 from puskesmas_queue.storage import migrate
 from support import chromium, postgres, sockets
 from support.clinics import MORNING, make_clinic, make_config
@@ -24,6 +26,8 @@ from support.server import Server, running
 
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
+
+OFFICIAL = ("puskesmas-queue-escpos-printer", "puskesmas-queue-tts")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,6 +44,16 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name == "PUSKESMAS_CONFIG" or name.startswith("PUSKESMAS__"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def no_official_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hides the plugins of `plugins/`, which are installed wherever the tests run."""
+
+    def others(**wanted: str) -> list[Distribution]:
+        return [one for one in distributions(**wanted) if one.name not in OFFICIAL]
+
+    monkeypatch.setattr(loading, "distributions", others)
 
 
 @pytest.fixture(scope="session")

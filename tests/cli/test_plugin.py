@@ -22,6 +22,8 @@ from puskesmas_queue.storage import faults, tables
 from support.desk import rows_of
 from support.distributions import DECIDING, GOOD, shelf_on_path
 
+pytestmark = pytest.mark.usefixtures("no_official_plugins")
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -19,6 +19,8 @@ from puskesmas_queue.settings import SECTIONS
 from puskesmas_queue.storage.tables import metadata
 from support.distributions import DECIDING, shelf_on_path
 
+pytestmark = pytest.mark.usefixtures("no_official_plugins")
+
 HOOK = "from puskesmas_queue.hookspecs import hookimpl\n"
 
 

@@ -18,6 +18,8 @@ from support.clinics import make_clinic, make_config
 from support.desk import take
 from support.office import leave, open_browser
 
+pytestmark = pytest.mark.usefixtures("no_official_plugins")
+
 
 class Hook(BaseModel):
     """One field of each kind."""

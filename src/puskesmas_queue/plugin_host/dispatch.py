@@ -41,7 +41,9 @@ FACT_DEADLINE_S = 30.0
 BUSY_S = 1.0
 """So long a plugin may compute at a time: a thread that computes slows down the whole hall."""
 LIFE_BUSY_S = 5.0
-"""What comes once in the life of a process, tables and a beginning, may compute for so long."""
+"""What comes once in the life of a process, tables say, may compute for so long."""
+STARTUP_BUSY_S = 2.0
+"""A beginning less: the hall is open by then."""
 MOST_LATE, LATE_WINDOW_S = 3, 600.0
 """A plugin whose decisions wait for something so often within so many seconds is switched off."""
 MOST_STUCK = 3
@@ -301,9 +303,18 @@ class Dispatcher:
         self._rests.fared_well((plugin, name))
         return answer
 
-    def call_life(self, plugin: str, hook: str, now: datetime, deadline_s: float) -> None:
+    def call_life(
+        self, plugin: str, hook: str, now: datetime, deadline_s: float, busy_s: float = LIFE_BUSY_S
+    ) -> None:
         """
         Tell one plugin that the server begins or ends.
+
+        Args:
+            plugin: Who is told.
+            hook: `startup` or `shutdown`.
+            now: The clinic's clock.
+            deadline_s: How long it may take, seconds.
+            busy_s: How long of that it may compute, seconds.
 
         Raises:
             PluginFailed: See `run`.
@@ -311,7 +322,7 @@ class Dispatcher:
         impl = next((i for i in self._impls(hook) if i.plugin_name == plugin), None)
         if impl is not None:
             chosen = self._chosen(impl, {}, now, has_data=True)
-            self.run(plugin, hook, lambda: impl.function(*chosen), deadline_s, LIFE_BUSY_S)
+            self.run(plugin, hook, lambda: impl.function(*chosen), deadline_s, busy_s)
 
     def _chosen(
         self,

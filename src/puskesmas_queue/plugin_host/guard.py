@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from puskesmas_queue.plugin_host.describing import (
@@ -21,13 +22,16 @@ from puskesmas_queue.plugin_host.describing import (
     places_of,
     where,
 )
+from puskesmas_queue.plugin_host.haste import haste
 
 AGAIN_S = (0.1, 0.5, 1, 2, 5, 10, 30, 60)
 """Pauses before a thread that did not end is told again."""
 LATE_S = 0.01
 """Whoever is woken later than this is on a busy machine; on a quiet one it is a thousandth."""
-LOOK_S = 0.2
-"""How often is looked whether a thread computes too long."""
+FIRST_LOOK_S, LOOK_S = 0.02, 0.2
+"""How soon and then how often is looked whether a thread computes too long."""
+COMPUTING_S = 0.015
+"""A thread that computed for so long has the others wait: they are let in sooner."""
 
 
 class Overrun(BaseException):
@@ -116,21 +120,29 @@ class Guard:
             Raised: It raised.
         """
         self._tasks.put(task)
-        answer, raised = self._wait(deadline_s, busy_s)
+        with ExitStack() as while_waiting:
+            answer, raised = self._wait(deadline_s, busy_s, while_waiting)
         if raised is not None:
             raise raised
         return answer
 
-    def _wait(self, deadline_s: float, busy_s: float | None) -> tuple[Any, Raised | None]:
+    def _wait(
+        self, deadline_s: float, busy_s: float | None, while_waiting: ExitStack
+    ) -> tuple[Any, Raised | None]:
         ends, began_s = time.monotonic() + deadline_s, self._computed_s()
+        look_s, is_in_haste = FIRST_LOOK_S, False
         while True:
             left_s = ends - time.monotonic()
             try:
-                wait_s = left_s if busy_s is None else min(left_s, LOOK_S)
+                wait_s = left_s if busy_s is None else min(left_s, look_s)
                 return self._answers.get(timeout=max(wait_s, 0))
             except queue.Empty:
                 late_s = time.monotonic() - ends
                 computed_s = self._computed_s() - began_s
+                look_s = LOOK_S
+                if computed_s > COMPUTING_S and not is_in_haste:
+                    while_waiting.enter_context(haste.while_computing())
+                    is_in_haste = True
                 if busy_s is not None and computed_s > busy_s:
                     raise self._no_answer(f"computed for {busy_s:.0f} s", True) from None
                 if late_s >= 0:
@@ -183,11 +195,12 @@ class Guard:
             threading.Thread(target=self._insist, name="hook-guard-end", daemon=True).start()
 
     def _insist(self) -> None:
-        for pause_s in AGAIN_S:
-            self._thread.join(pause_s)
-            if not self._thread.is_alive():
-                return
-            self._raise()
+        with haste.while_computing():
+            for pause_s in AGAIN_S:
+                self._thread.join(pause_s)
+                if not self._thread.is_alive():
+                    return
+                self._raise()
 
     def _raise(self) -> None:
         if self._thread.ident is not None:

@@ -9,7 +9,7 @@ import logging
 import threading
 
 from puskesmas_queue.clinic import Clinic
-from puskesmas_queue.plugin_host.dispatch import LIFE_BUSY_S, PluginFailed
+from puskesmas_queue.plugin_host.dispatch import LIFE_BUSY_S, STARTUP_BUSY_S, PluginFailed
 from puskesmas_queue.workers.outbox import Outbox
 
 MIGRATION_DEADLINE_S = 30.0
@@ -69,7 +69,9 @@ class PluginLives:
         clinic.contributions.ask(plugin)
         try:
             if has_tables:
-                clinic.hooks.call_life(plugin, "startup", clinic.clock.now(), STARTUP_DEADLINE_S)
+                clinic.hooks.call_life(
+                    plugin, "startup", clinic.clock.now(), STARTUP_DEADLINE_S, STARTUP_BUSY_S
+                )
         except PluginFailed as error:
             log.debug("plugin %s began badly: %s", plugin, error)
         self._outbox.start(plugin)

@@ -1,0 +1,112 @@
+"""While a plugin computes, the hall has its turns sooner."""
+
+import sys
+import threading
+import time
+
+import pytest
+
+from puskesmas_queue.plugin_host import guard as guards
+from puskesmas_queue.plugin_host.guard import Guard, NoAnswer
+from puskesmas_queue.plugin_host.haste import HASTE_S, haste
+
+USUAL_S = 0.003
+
+
+@pytest.fixture(autouse=True)
+def usual():
+    """Another interval than Python's own, so that it is seen to be put back."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(USUAL_S)
+    yield
+    sys.setswitchinterval(before)
+
+
+def interval() -> float:
+    return pytest.approx(sys.getswitchinterval(), abs=1e-6)
+
+
+def until(is_so, patience_s=5.0):
+    ends = time.monotonic() + patience_s
+    while not is_so():
+        assert time.monotonic() < ends
+        time.sleep(0.002)
+
+
+def seen_during(task, deadline_s=5.0, busy_s=1.0) -> set[float]:
+    """Return the intervals that hold while a guard runs a task."""
+    seen, over = set(), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.002):
+            seen.add(round(sys.getswitchinterval(), 6))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    guard = Guard()
+    try:
+        guard.call(task, deadline_s, busy_s)
+        guard.retire()
+    except NoAnswer:
+        guard.end()
+        until(lambda: not guard.is_running)
+    finally:
+        over.set()
+        watcher.join()
+    return seen
+
+
+def compute(seconds: float) -> None:
+    ends = time.thread_time() + seconds
+    while time.thread_time() < ends:
+        pass
+
+
+def spin() -> None:
+    while True:
+        pass
+
+
+def test_whoever_computes_gives_way_sooner_until_it_is_done():
+    assert seen_during(lambda: compute(0.1)) == {USUAL_S, HASTE_S}
+    assert interval() == USUAL_S
+
+
+def test_whoever_waits_changes_nothing():
+    assert seen_during(lambda: time.sleep(0.1)) == {USUAL_S}
+
+
+def test_what_never_ends_by_itself_gives_way_until_it_was_ended():
+    assert seen_during(spin, busy_s=0.1) == {USUAL_S, HASTE_S}
+    until(lambda: interval() == USUAL_S)
+
+
+def test_what_does_not_let_itself_be_ended_gives_way_as_long_as_it_is_told(monkeypatch):
+    """It swallows what is raised in it twice; only then is the interval as before."""
+    monkeypatch.setattr(guards, "AGAIN_S", (0.1, 0.1, 0.1, 5))
+    swallowed = []
+
+    def stubborn() -> None:
+        while len(swallowed) < 2:
+            try:
+                spin()
+            except BaseException as error:
+                swallowed.append(type(error))
+        spin()
+
+    guard = Guard()
+    with pytest.raises(NoAnswer):
+        guard.call(stubborn, 0.1, 0.05)
+    guard.end()
+    until(lambda: interval() == HASTE_S)
+    until(lambda: not guard.is_running)
+    until(lambda: interval() == USUAL_S)
+    assert len(swallowed) == 2
+
+
+def test_the_last_of_several_puts_it_back():
+    with haste.while_computing():
+        with haste.while_computing():
+            assert interval() == HASTE_S
+        assert interval() == HASTE_S
+    assert interval() == USUAL_S
