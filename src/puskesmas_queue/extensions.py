@@ -261,6 +261,9 @@ class Slip:
             the counter's number, empty where staff print from no counter.
         job: 16 to 64 letters, digits, `-` and `_`: the same when a page asks again since the
             answer was lost, another one for each tap of the button that prints again.
+        unit_name: The unit's name in the slip's language.
+        room: Where the unit is; may be empty.
+        counter_opens: `07:30` where nobody knows how long it takes since no counter is open yet.
     """
 
     ticket: TicketFact
@@ -274,6 +277,9 @@ class Slip:
     place: Literal["kiosk", "counter"]
     place_name: str
     job: str
+    unit_name: str = ""
+    room: str = ""
+    counter_opens: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

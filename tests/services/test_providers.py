@@ -68,11 +68,26 @@ def test_hook_register_printers(open_with):
     assert (slip.ticket.number, slip.ticket.unit_name) == ("C-001", "Poli KIA/KB")
     assert (slip.clinic_name, slip.people_ahead, slip.language) == ("Puskesmas Uji", 0, "id")
     assert f"{slip.issued_at:%H:%M}" == "07:30"
+    assert (slip.unit_name, slip.room, slip.counter_opens) == ("Poli KIA/KB", "Ruang 3", None)
     ticket = hall.issue()
     page = hall.get(f"/kiosk/ticket/{ticket.code}?print=1").text
     assert f'data-print-at="/kiosk/ticket/{ticket.code}/print"' in page
     assert hall.post(f"/kiosk/ticket/{ticket.code}/print").json() == {"state": "printed"}
     assert [one.ticket.number for one in printer.slips] == ["C-001", ticket.number]
+
+
+def test_a_slip_says_when_counters_open_and_its_unit_in_english(open_with):
+    """Where nobody knows how long it takes the time of opening stands in its place."""
+    printer = FakePrinter()
+    hall = open_with("fake", fake=printer)
+    options.set_option(hall.clinic, "queue.operating_start", "08:00", SYSTEM)
+    providers.print_slip(hall.clinic, PrintOrder(hall.issue("kia").code, "en"))
+    hall.call_next()
+    providers.print_slip(hall.clinic, PrintOrder(hall.issue("kia").code, "en"))
+    first, second = printer.slips
+    assert (first.estimate_minutes, first.counter_opens) == (None, "08:00")
+    assert (second.estimate_minutes is None, second.counter_opens) == (False, None)
+    assert first.unit_name == "Mother, child and family planning"
 
 
 def test_a_printer_that_fails_leaves_it_to_the_next(open_with):

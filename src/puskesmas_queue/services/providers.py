@@ -91,6 +91,9 @@ def print_slip(clinic: Clinic, order: PrintOrder) -> Printed:
         place=order.place,
         place_name=order.place_name,
         job=order.job or secrets.token_urlsafe(JOB_BYTES),
+        unit_name=(view.unit_name_en if order.language == "en" else "") or view.unit_name,
+        room=view.room,
+        counter_opens=view.counter_opens if view.estimate_min is None else None,
     )
     result = Printed("failed", "no printer")
     for plugin, printer in _chosen(clinic, "kiosk.printers", clinic.contributions.printers()):
