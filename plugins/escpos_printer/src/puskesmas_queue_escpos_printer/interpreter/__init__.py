@@ -1,0 +1,1 @@
+"""Reads what a printer is sent, and draws what it would print."""
