@@ -36,8 +36,8 @@ GROUPS = {
         "Lane", "TicketState", "Source", "PaymentType", "PriorityReason", "Role", "Permission",
     ],
     "Pages and panels": [
-        "PluginRoute", "PluginRequest", "PluginUser", "Answer", "TemplateAnswer", "TextAnswer",
-        "RedirectAnswer", "NavItem", "Panel",
+        "PluginRoute", "PluginRequest", "PluginFile", "PluginUser", "Answer", "TemplateAnswer",
+        "TextAnswer", "RedirectAnswer", "NavItem", "Panel",
     ],
     "Printers and voices": ["Printer", "Slip", "Printed", "Announcer", "Utterance", "Speech"],
     "Checks and simulators": ["HealthCheck", "Health", "Simulator", "RunningSimulator"],

@@ -20,6 +20,9 @@ SLOTS: Mapping[str, Permission] = {
 }
 """Where panels may be: below the ticket at a counter, and below the figures of the day."""
 
+MAX_UPLOAD_BYTES = 10_000_000
+"""The most that a plugin's page may take in files: they are held in memory."""
+
 
 class SettingsReader(Protocol):
     """Reads the clinic's settings."""
@@ -108,6 +111,22 @@ class PluginUser:
 
 
 @dataclass(frozen=True, slots=True)
+class PluginFile:
+    """
+    A file that was sent with a form.
+
+    Args:
+        name: As it is called where it came from, without folders; up to 200 characters.
+        media_type: What the browser says that it is; only its content tells.
+        content: All of it.
+    """
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class PluginRequest:
     """
     A request for a plugin's page or panel.
@@ -121,6 +140,7 @@ class PluginRequest:
         language: `id` or `en`.
         user: Who is logged in; None where the page asks for nobody.
         ticket: The ticket at the counter, for a panel of `counter.ticket`.
+        files: That were chosen in the form, the last of each name, where the route takes any.
     """
 
     method: str
@@ -131,6 +151,7 @@ class PluginRequest:
     language: str
     user: PluginUser | None
     ticket: TicketFact | None = None
+    files: Mapping[str, PluginFile] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,12 +217,15 @@ class PluginRoute:
         handler: Sync, 10 s.
         permission: What it asks for.
         methods: `GET`, `POST` or both.
+        max_upload_bytes: How much the files of a form may hold together, up to 10,000,000; 0 where
+            it takes none.
     """
 
     path: str
     handler: PageHandler
     permission: Permission
     methods: tuple[str, ...] = ("GET",)
+    max_upload_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

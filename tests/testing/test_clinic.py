@@ -10,6 +10,7 @@ from pydantic import BaseModel, SecretStr
 from puskesmas_queue.api import (
     Lane,
     Permission,
+    PluginFile,
     PluginRoute,
     RedirectAnswer,
     Role,
@@ -191,6 +192,13 @@ class Pages:
         return [
             PluginRoute("/", lambda request, ctx: TextAnswer("hello"), Permission.DAY_VIEW),
             PluginRoute("/change", change, Permission.MANAGE_SETTINGS, ("POST",)),
+            PluginRoute(
+                "/logo",
+                lambda request, ctx: TextAnswer(request.files["logo"].content),
+                Permission.MANAGE_SETTINGS,
+                ("POST",),
+                max_upload_bytes=5,
+            ),
         ]
 
 
@@ -202,6 +210,14 @@ def test_pages_are_asked_for_as_somebody(puskesmas_clinics):
     assert clinic.get("/x/pages/", Role.KEPALA).text == "hello"
     assert clinic.post("/x/pages/change", {"to": ""}, Role.KEPALA).status_code == 403
     assert clinic.post("/x/pages/change", {"to": ""}, Role.ADMIN).status_code == 303
+
+
+def test_files_are_sent_with_a_form(puskesmas_clinics):
+    clinic = puskesmas_clinics(pages=Pages())
+
+    for content, status in [(b"12345", 200), (b"123456", 413)]:
+        files = {"logo": PluginFile("a.png", "image/png", content)}
+        assert clinic.post("/x/pages/logo", {}, Role.ADMIN, files).status_code == status
 
 
 def test_the_pytest_plugin_is_light():

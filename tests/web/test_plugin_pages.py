@@ -3,6 +3,7 @@
 import importlib
 import sys
 import threading
+import time
 
 import pytest
 from starlette.testclient import TestClient
@@ -11,9 +12,11 @@ from puskesmas_queue.app import make_app
 from puskesmas_queue.domain.access import SYSTEM, Permission, Role
 from puskesmas_queue.services import accounts, sessions
 from puskesmas_queue.web import plugin_screens, threads
+from puskesmas_queue.web.connections import Connections
 from puskesmas_queue.web.routing import declared_routes
 from support.clinics import make_clinic, make_config
 from support.desk import take
+from support.wire import connect, serving
 
 OWN = {"sec-fetch-site": "same-origin"}
 HTMX = {**OWN, "hx-request": "true"}
@@ -72,7 +75,12 @@ def register_routes():
         PluginRoute("/answer", answer, P.PUBLIC),
         PluginRoute("/fail", fail, P.CALL),
         PluginRoute("/hang", hang, P.CALL),
+        PluginRoute("/logo", answer, P.MANAGE_SETTINGS, ("POST",), 50_000),
+        PluginRoute("/photos", answer, P.MANAGE_SETTINGS, ("POST",), 2_500_000),
         PluginRoute("/nobody", show, None),
+        PluginRoute("/got", answer, P.CALL, max_upload_bytes=1),
+        PluginRoute("/huge", answer, P.CALL, ("POST",), 10_000_001),
+        PluginRoute("/text", answer, P.CALL, ("POST",), "9"),
         PluginRoute("/twice/{a}/{a}", show, P.CALL),
         PluginRoute("/../loket", show, P.PUBLIC),
         PluginRoute("/static/css", show, P.PUBLIC),
@@ -195,6 +203,8 @@ def test_hook_register_routes(app):
         "/x/rooms/answer": Permission.PUBLIC,
         "/x/rooms/fail": Permission.CALL,
         "/x/rooms/hang": Permission.CALL,
+        "/x/rooms/logo": Permission.MANAGE_SETTINGS,
+        "/x/rooms/photos": Permission.MANAGE_SETTINGS,
         "/x/rooms/panels/room": Permission.CALL,
         "/x/rooms/panels/figures": Permission.DAY_VIEW,
         "/x/rooms/static": Permission.PUBLIC,
@@ -203,7 +213,9 @@ def test_hook_register_routes(app):
     assert found["/x/rooms/store"].methods == ("POST",)
 
 
-@pytest.mark.parametrize("path", ["nobody", "twice/1/2", "none", "static/css"])
+@pytest.mark.parametrize(
+    "path", ["nobody", "twice/1/2", "none", "static/css", "got", "huge", "text"]
+)
 def test_what_was_not_declared_well_is_not_there(browse, path):
     assert browse(Role.ADMIN).get(f"/x/rooms/{path}").status_code == 404
 
@@ -445,6 +457,159 @@ def test_forms_of_other_sites_are_refused(browse, plugin):
     assert plugin.seen == []
     assert browser.post("/x/rooms/store", data={"ticket": "1"}).status_code == 303
     assert (plugin.seen[0].method, plugin.seen[0].form) == ("POST", {"ticket": "1"})
+
+
+# Files
+
+
+@pytest.fixture
+def send(browse, plugin):
+    """Send a form with files, as somebody who may; return the answer and what was handled."""
+    browser = browse(Role.ADMIN)
+    plugin.answers["now"] = plugin.TextAnswer("taken")
+
+    def post(path, files, **more):
+        plugin.seen.clear()
+        data = {"name": "depan"} if files else None
+        answer = browser.post(f"/x/rooms/{path}", data=data, files=files, **more)
+        return answer, (plugin.seen[-1] if plugin.seen else None)
+
+    return post
+
+
+def test_a_handler_gets_the_files_of_a_form(send):
+    content = bytes(range(256)) * 150
+
+    answer, request = send("logo", [
+        ("logo", ("first.png", b"x", "image/png")),
+        ("logo", ("C:\\fakepath\\logo klinik.png", content, "image/png")),
+        ("untyped", ("../../notes", b"", "")),
+    ])  # fmt: skip
+
+    assert answer.status_code == 200
+    assert request.form == {"name": "depan"}
+    assert sorted(request.files) == ["logo", "untyped"]
+    logo, untyped = request.files["logo"], request.files["untyped"]
+    assert (logo.name, logo.media_type, logo.content) == ("logo klinik.png", "image/png", content)
+    assert (untyped.name, untyped.media_type) == ("notes", "application/octet-stream")
+
+
+@pytest.mark.parametrize(
+    ("path", "sizes", "is_taken"),
+    [
+        ("logo", (50_000,), True),
+        ("logo", (50_001,), False),
+        ("logo", (25_000, 25_000), True),
+        ("logo", (25_000, 25_001), False),
+        ("logo", (1_060_000,), False),
+        ("photos", (2_500_000,), True),
+        ("photos", (2_500_001,), False),
+        ("photos", (4_000_000,), False),
+    ],
+)
+def test_files_are_taken_up_to_what_the_route_says(send, path, sizes, is_taken):
+    files = [(f"file{n}", ("a.png", b"x" * size, "image/png")) for n, size in enumerate(sizes)]
+
+    answer, request = send(path, files)
+
+    if is_taken:
+        assert (answer.status_code, len(request.files)) == (200, len(sizes))
+    else:
+        assert (answer.status_code, request) == (413, None)
+        assert "Berkas terlalu besar" in answer.text
+        limit = 50 if path == "logo" else 2500
+        assert f"Paling besar {limit} kB, dan tidak ada yang tersimpan." in answer.text
+
+
+def test_whoever_sends_too_large_a_file_reads_why(app, browse):
+    """A browser shows a page only if the connection is open while it still sends."""
+    session = browse(Role.ADMIN).cookies["pq_session"]
+    body = raw_form(b"a.png", b"x" * 8_000_000)["content"]
+    head = (
+        "POST /x/rooms/logo HTTP/1.1\r\nhost: x\r\nsec-fetch-site: same-origin\r\n"
+        f"cookie: pq_session={session}\r\ncontent-length: {len(body)}\r\n"
+        "content-type: multipart/form-data; boundary=X\r\n\r\n"
+    )
+    with serving(app, Connections()) as port, connect(port) as one:
+        one.sendall(head.encode())
+        for begin in range(0, len(body), 100_000):
+            one.sendall(body[begin : begin + 100_000])
+            time.sleep(0.002)
+
+        assert one.recv(65536).startswith(b"HTTP/1.1 413 ")
+
+
+def test_files_of_one_name_count_all_of_them(send):
+    files = [("logo", (f"{n}.png", b"x" * 30_000, "image/png")) for n in range(2)]
+
+    assert send("logo", files)[0].status_code == 413
+
+
+def test_a_route_that_takes_no_files_gets_none(send, browse, plugin):
+    small = {"file": ("a.png", b"x", "image/png")}
+    assert send("store", small)[0].status_code == 400
+    large = {"file": ("a.png", b"x" * 1_100_000, "image/png")}
+    assert send("store", large)[0].status_code in {400, 413}
+    assert plugin.seen == []
+    assert browse(None).post("/loket/call-next", data={"a": "x" * 1_100_000}).status_code == 413
+
+
+def test_a_field_is_no_way_round_the_size(send):
+    content = b"name=" + b"x" * 1_100_000
+    kind = "application/x-www-form-urlencoded"
+
+    answer, request = send("photos", None, content=content, headers={"content-type": kind})
+
+    assert (answer.status_code, request) == (413, None)
+
+
+@pytest.mark.parametrize("role", [None, Role.PETUGAS_LOKET])
+def test_files_are_not_even_read_of_whoever_may_not(browse, role, monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        "puskesmas_queue.web.routing.read_body", lambda request, most=0: read.append(request)
+    )
+
+    answer = browse(role).post("/x/rooms/logo", files={"file": ("a.png", b"x", "image/png")})
+
+    assert answer.status_code == (303 if role is None else 403)
+    assert read == []
+
+
+def test_files_of_other_sites_are_refused(send):
+    answer, request = send(
+        "logo",
+        {"logo": ("a.png", b"x", "image/png")},
+        headers={"sec-fetch-site": "cross-site"},
+    )
+
+    assert (answer.status_code, request) == (403, None)
+
+
+def raw_form(filename: bytes, content: bytes) -> dict:
+    head = b'--X\r\nContent-Disposition: form-data; name="logo"; filename="' + filename
+    body = head + b'"\r\nContent-Type: image/png\r\n\r\n' + content + b"\r\n--X--\r\n"
+    return {"content": body, "headers": {"content-type": "multipart/form-data; boundary=X"}}
+
+
+def test_where_nobody_chose_a_file_there_is_none(send):
+    answer, request = send("logo", None, **raw_form(b"", b""))
+
+    assert (answer.status_code, request.files) == (200, {})
+
+
+def test_a_name_with_control_characters_is_none(send):
+    answer, request = send("logo", None, **raw_form(b"a\x01.png", b"x"))
+
+    assert (answer.status_code, request) == (422, None)
+
+
+def test_too_many_files_are_refused(send):
+    files = [(f"file{n}", (f"{n}.png", b"x", "image/png")) for n in range(11)]
+
+    answer, request = send("logo", files)
+
+    assert (answer.status_code, request) == (400, None)
 
 
 # Panels

@@ -8,6 +8,7 @@ QueueError
 │   ├── ReasonRequired        this step needs a reason
 │   ├── InvalidForm           fields of a plugin's settings that their model does not take
 │   ├── WeakPassword          the password rule says no
+│   ├── FilesTooLarge         the files of a form hold more than its route takes
 │   └── KeyTaken              the idempotency key came with another request before
 │       └── KeyReused         the same where a ticket is asked for
 ├── NotFound                  no such ticket, counter, session or link
@@ -135,6 +136,19 @@ class InvalidForm(InvalidRequest):
 
 class ReasonRequired(InvalidRequest):
     """This step is only taken with a reason."""
+
+
+class FilesTooLarge(InvalidRequest):
+    """
+    The files of a form hold more than its route takes; nothing of it was handled.
+
+    Args:
+        max_bytes: How much they may hold together.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"files of more than {max_bytes} bytes")
+        self.max_bytes = max_bytes
 
 
 class WeakPassword(InvalidRequest):

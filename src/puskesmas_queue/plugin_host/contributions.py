@@ -14,6 +14,7 @@ import click
 
 from puskesmas_queue.domain.access import Permission
 from puskesmas_queue.extensions import (
+    MAX_UPLOAD_BYTES,
     SLOTS,
     Announcer,
     Context,
@@ -241,7 +242,18 @@ def _route_problem(route: Any) -> str | None:
         return "this path is the core's"
     if not isinstance(methods, tuple) or not methods or not set(methods) <= set(METHODS):
         return "its methods must be of GET, POST"
-    return _permission_problem(route.permission) or _callable_problem(route.handler)
+    return (
+        _upload_problem(route)
+        or _permission_problem(route.permission)
+        or _callable_problem(route.handler)
+    )
+
+
+def _upload_problem(route: Any) -> str | None:
+    most, limit = route.max_upload_bytes, MAX_UPLOAD_BYTES if "POST" in route.methods else 0
+    if type(most) is not int or not 0 <= most <= limit:
+        return f"it takes 0 to {MAX_UPLOAD_BYTES} bytes of files, and only by POST"
+    return None
 
 
 def _nav_problem(item: Any) -> str | None:

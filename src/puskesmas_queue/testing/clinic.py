@@ -21,7 +21,7 @@ from puskesmas_queue.domain.tickets import (
     Ticket,
     TicketRequest,
 )
-from puskesmas_queue.extensions import Context, Printed, Speech
+from puskesmas_queue.extensions import Context, PluginFile, Printed, Speech
 from puskesmas_queue.plugin_host.dispatch import Outcome, PluginFailed
 from puskesmas_queue.services import (
     accounts,
@@ -291,10 +291,15 @@ class ClinicUnderTest:
         return self._browser(role).get(path)
 
     def post(
-        self, path: str, data: Mapping[str, str] | None = None, role: Role | None = None
+        self,
+        path: str,
+        data: Mapping[str, str] | None = None,
+        role: Role | None = None,
+        files: Mapping[str, PluginFile] | None = None,
     ) -> "Response":
         """Send a form, as nobody or as somebody of a role; redirects are not followed."""
-        return self._browser(role).post(path, data=dict(data or {}))
+        sent = {key: (one.name, one.content, one.media_type) for key, one in (files or {}).items()}
+        return self._browser(role).post(path, data=dict(data or {}), files=sent or None)
 
     # Inside
 

@@ -13,6 +13,7 @@ from puskesmas_queue.domain.errors import (
     CounterFixed,
     CounterTaken,
     EdgeNotAllowed,
+    FilesTooLarge,
     Forbidden,
     InvalidRequest,
     InvalidSetting,
@@ -65,6 +66,7 @@ STATUSES: tuple[tuple[type[QueueError], int], ...] = (
     (TokenRefused, 401),
     (Forbidden, 403),
     (NotFound, 404),
+    (FilesTooLarge, 413),
     (InvalidRequest, 422),
     (StorageUnavailable, 503),
     (SetupError, 503),
@@ -220,6 +222,15 @@ def _invalid(page: Speaker, error: QueueError) -> Message:
             return (
                 _("Nilai tidak bisa dipakai"),
                 _("%(key)s tidak bisa berisi “%(value)s”.", key=error.key, value=error.value),
+            )
+        case FilesTooLarge():
+            return (
+                _("Berkas terlalu besar"),
+                _(
+                    "Paling besar %(limit)s kB, dan tidak ada yang tersimpan. Kembali, lalu pilih "
+                    "berkas yang lebih kecil.",
+                    limit=error.max_bytes // 1000,
+                ),
             )
         case KeyTaken():
             return (

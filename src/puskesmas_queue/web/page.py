@@ -18,6 +18,7 @@ from puskesmas_queue.domain.access import (
 )
 from puskesmas_queue.domain.devices import Device, DeviceKind
 from puskesmas_queue.domain.errors import Forbidden, InvalidRequest
+from puskesmas_queue.extensions import PluginFile
 from puskesmas_queue.services import devices, sessions
 from puskesmas_queue.web.cookies import set_machine_cookie
 from puskesmas_queue.web.security import Facts, facts_of
@@ -45,6 +46,7 @@ class Page:
         principal: Whose session this is, if a session was looked up and is valid.
         json: The JSON object that was sent instead of a form; its plain values are in `form`
             as well.
+        files: That were sent with the form, where the route takes any.
 
     Raises:
         InvalidRequest: A field or path holds characters that no text has.
@@ -56,6 +58,7 @@ class Page:
         form: Mapping[str, str] | None = None,
         principal: Principal | None = None,
         json: Mapping[str, Any] | None = None,
+        files: Mapping[str, PluginFile] | None = None,
     ) -> None:
         self.request = request
         self.facts: Facts = facts_of(request)
@@ -66,6 +69,8 @@ class Page:
         self.query = _texts(request.query_params)
         self.path = _texts({key: str(value) for key, value in request.path_params.items()})
         self.json = dict(json or {})
+        self.files = dict(files or {})
+        _texts({key: f"{one.name} {one.media_type}" for key, one in self.files.items()})
         self.lang = self._language()
 
     @property

@@ -153,6 +153,7 @@ class _Screens:
             methods=one.methods,
             permission=one.permission,
             threads=self._threads,
+            max_upload_bytes=one.max_upload_bytes,
         )
 
     def _panel(self, panel: Panel) -> DeclaredRoute:
@@ -226,6 +227,7 @@ class _Screens:
             language=page.lang,
             user=_user(page),
             ticket=ticket,
+            files=page.files,
         )
 
     def _filling(self, page: Page) -> Fill:

@@ -6,16 +6,13 @@ has, so that a test can walk role × route × method, and `refuse_undeclared` st
 other route from starting.
 """
 
-import json
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qsl
+from functools import partial
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -23,6 +20,7 @@ from starlette.staticfiles import StaticFiles
 
 from puskesmas_queue.domain.access import EVERYBODY, OF_DEVICES, Permission, Principal
 from puskesmas_queue.domain.errors import (
+    FilesTooLarge,
     Forbidden,
     NotFound,
     QueueError,
@@ -31,6 +29,7 @@ from puskesmas_queue.domain.errors import (
     TokenRefused,
 )
 from puskesmas_queue.services import accounts, sessions
+from puskesmas_queue.web.bodies import FILE_FORM, Body, kind_of, read_body
 from puskesmas_queue.web.errors import error_response
 from puskesmas_queue.web.observing import QUIET, WHO
 from puskesmas_queue.web.page import Page, local_path
@@ -39,13 +38,12 @@ from puskesmas_queue.web.rendering import LANGUAGES
 from puskesmas_queue.web.security import facts_of
 from puskesmas_queue.web.threads import Threads
 
-MAX_FIELDS = 200
 PAIRING_PATH = "/pair"
 """Where a browser becomes a machine of the clinic."""
-PLAIN_FORM = "application/x-www-form-urlencoded"
 
 Handler = Callable[[Page], Response]
 LiveHandler = Callable[[Page], Awaitable[Response]]
+A = TypeVar("A")
 Needs = Callable[[Page], Iterable[Permission]]
 
 
@@ -87,6 +85,7 @@ def route(
     asks_neighbour: bool = False,
     threads: Threads | None = None,
     is_for_phones: bool = False,
+    max_upload_bytes: int = 0,
 ) -> DeclaredRoute:
     """
     Make a route of a screen.
@@ -103,14 +102,23 @@ def route(
         threads: Run everything about it in these, not in those that the core's pages share.
         is_for_phones: Whether `server.public_port` has it too, where everything is plain text:
             patients' phones need it, and nothing secret passes.
+        max_upload_bytes: How much the files of a form may hold together; 0 where it takes none.
     """
 
     async def endpoint(request: Request) -> Response:
         request.scope[QUIET] = not extends
-        form, document = await _read_body(request)
-        return await (threads or threads_of(request, asks_neighbour)).run(
-            _answer, request, form, document, handler, permission, extends
-        )
+        run = (threads or threads_of(request, asks_neighbour)).run
+        body, answer_with = Body(), handler
+        if max_upload_bytes and kind_of(request) == FILE_FORM:
+            # Nothing large is read of whoever may not send it.
+            refusal = await run(_answer, request, body, _nothing, permission, extends)
+            if refusal is not None:
+                return refusal
+        try:
+            body = await read_body(request, max_upload_bytes)
+        except FilesTooLarge as error:
+            answer_with = partial(_refuse, error)
+        return await run(_answer, request, body, answer_with, permission, extends)
 
     return DeclaredRoute(
         path,
@@ -203,17 +211,16 @@ def threads_of(request: Request, asks_neighbour: bool = False) -> Threads:
 
 def _answer(
     request: Request,
-    form: Mapping[str, str],
-    document: Mapping[str, Any],
-    handler: Handler,
+    body: Body,
+    handler: Callable[[Page], A],
     permission: Permission,
     extends: bool,
-) -> Response:
+) -> A | Response:
     """Run a handler in the thread pool, once it is known that it may run."""
     try:
         _refuse_bearer(request)
         principal = _principal(request, permission, extend=extends)
-        page = Page(request, form, principal, document)
+        page = Page(request, body.fields, principal, body.document, body.files)
     except QueueError as error:
         return error_response(Page(bare(request)), error)
     try:
@@ -222,6 +229,14 @@ def _answer(
         return refusal or handler(page)
     except QueueError as error:
         return error_response(page, error)
+
+
+def _nothing(page: Page) -> None:
+    """Answer nothing: only whether somebody may was asked."""
+
+
+def _refuse(error: QueueError, page: Page) -> Response:
+    return error_response(page, error)
 
 
 def _open_live(request: Request, permission: Permission, needs: Needs | None) -> "Page | Response":
@@ -295,47 +310,6 @@ def bare(request: Request) -> Request:
     lang = request.query_params.get("lang")
     kept = f"lang={lang}".encode() if lang in dict(LANGUAGES) else b""
     return Request({**request.scope, "query_string": kept, "path_params": {}})
-
-
-async def _read_body(request: Request) -> tuple[dict[str, str], dict[str, Any]]:
-    """Read a form, or a JSON object with its plain values as fields."""
-    if request.method in ("GET", "HEAD"):
-        return {}, {}
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == PLAIN_FORM:
-        body = (await request.body()).decode("latin-1")
-        try:
-            return dict(parse_qsl(body, keep_blank_values=True, max_num_fields=MAX_FIELDS)), {}
-        except ValueError:
-            raise HTTPException(400) from None
-    if kind == "multipart/form-data":
-        try:
-            async with request.form(max_files=0, max_fields=MAX_FIELDS) as form:
-                fields = {
-                    key: value for key, value in form.items() if not isinstance(value, UploadFile)
-                }
-        except ValueError:
-            # A charset such as "undefined" refuses every text.
-            raise HTTPException(400) from None
-        return fields, {}
-    if kind != "application/json":
-        return {}, {}
-    try:
-        document = json.loads(await request.body())
-    except (ValueError, RecursionError):
-        raise HTTPException(400) from None
-    if not isinstance(document, dict):
-        raise HTTPException(400)
-    fields = {key: _plain(value) for key, value in document.items() if _is_plain(value)}
-    return fields, document
-
-
-def _is_plain(value: object) -> bool:
-    return isinstance(value, str | int | float | bool)
-
-
-def _plain(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _name(handler: Callable[..., Any]) -> str:

@@ -50,6 +50,9 @@ HEADERS = {
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 MAX_BODY = 1_000_000
+"""Of what routes read that say nothing else (`allow_body`)."""
+MOST_DRAINED = 50_000_000
+"""So much of a file that is too large is let go by, so that its page is shown."""
 MAX_PATH = 2_000
 """Longer than any page's; Python reads no number of more than 4300 figures, as `{id:int}` would."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -58,9 +61,12 @@ MAX_FIGURES = 18
 """Of a Content-Length, zeros in front counted; Python reads no number of more than 4300."""
 STATIC_PATHS = re.compile(r"/(?:x/[a-z0-9_]+/)?static/")
 """Files of the core and of plugins."""
+UPLOAD_PATHS = re.compile(r"/x/[a-z0-9_]+/")
+"""Where routes may take files."""
 API = "/api/v1/"
 """Below it programs ask, with a bearer token and no cookie."""
 FACTS = "puskesmas_queue.facts"
+BODY = "puskesmas_queue.body"
 PUBLIC_PORT = "puskesmas_queue.public_port"
 """In the scope of what came in by the plain port of patients' phones."""
 HSTS = "max-age=86400"
@@ -168,12 +174,13 @@ class SecurityMiddleware:
         scope["scheme"] = "https" if facts.is_https else "http"
         answer = _Answer(scope, facts, send, keeps_https=self.options.keeps_https)
         body = _Body(receive)
+        scope[BODY] = body
         response = self._refusal(scope, headers, facts)
         if response is None:
             try:
                 await self.app(scope, body.receive, answer.send)
                 return
-            except _TooLarge:
+            except BodyTooLarge:
                 response = refusal(scope, 413, TOO_LARGE)
             except ClientDisconnect:
                 # Nobody waits for an answer, and nothing of this is worth a line in the log.
@@ -200,7 +207,9 @@ class SecurityMiddleware:
         is_private = facts.is_https or facts.is_local or facts.is_public_port
         if not (is_private or self.options.allow_insecure):
             return refusal(scope, 403, NOT_PRIVATE)
-        if not length.isdecimal() or len(length) > MAX_FIGURES or int(length) > MAX_BODY:
+        # Pages of plugins may take files: their routes say how large, and what comes is counted.
+        most = 10**MAX_FIGURES if UPLOAD_PATHS.match(scope["path"]) else MAX_BODY
+        if not length.isdecimal() or len(length) > MAX_FIGURES or int(length) > most:
             return refusal(scope, 413, TOO_LARGE)
         if scope["method"] not in SAFE_METHODS:
             return self._state_refusal(scope, headers, facts)
@@ -240,6 +249,16 @@ class SecurityMiddleware:
         return plain_page(500, CRASHED)
 
 
+def allow_body(scope: Scope, most: int) -> None:
+    """Let a request bring more than `MAX_BODY`: so many bytes in all."""
+    scope[BODY].most = most
+
+
+async def drain_body(scope: Scope) -> None:
+    """Let what is too large go by: a browser that still sends shows no answer."""
+    await scope[BODY].drain()
+
+
 def read_facts(scope: Scope, headers: Headers, proxies: list[Network]) -> Facts:
     """Learn who asks and how, believing proxies only where they are trusted."""
     peer = parse_address(scope["client"][0]) if scope.get("client") else None
@@ -266,7 +285,7 @@ def read_facts(scope: Scope, headers: Headers, proxies: list[Network]) -> Facts:
     )
 
 
-class _TooLarge(Exception):
+class BodyTooLarge(Exception):
     """The body went over the cap while it came."""
 
 
@@ -276,12 +295,23 @@ class _Body:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._size = 0
+        self._has_more = True
+        self.most = MAX_BODY
 
     async def receive(self) -> Message:
+        message = await self._next()
+        if self._size > self.most:
+            raise BodyTooLarge
+        return message
+
+    async def drain(self) -> None:
+        while self._has_more and self._size <= MOST_DRAINED:
+            await self._next()
+
+    async def _next(self) -> Message:
         message = await self._receive()
         self._size += len(message.get("body", b""))
-        if self._size > MAX_BODY:
-            raise _TooLarge
+        self._has_more = message.get("more_body", False)
         return message
 
 
