@@ -41,10 +41,12 @@ GROUPS = {
     ],
     "Printers and voices": ["Printer", "Slip", "Printed", "Announcer", "Utterance", "Speech"],
     "Checks and simulators": ["HealthCheck", "Health", "Simulator", "RunningSimulator"],
-    "The rest": ["hookimpl", "Ticket"],
+    "The rest": ["hookimpl", "word_call", "Ticket"],
 }  # fmt: skip
 OTHERS = {
     "hookimpl": "Marks a function or method as an implementation of the hook of its name.",
+    "word_call": "`word_call(call: Call) -> Announcement`: words a call the core's way, as it is "
+    "spoken where no `format_announcement` says otherwise.",
     "Answer": "What a page's handler answers: `TemplateAnswer`, `TextAnswer` or `RedirectAnswer`.",
     "MORNING": "Where the clock of a test begins: Thursday 26 February 2026, 07:30 WIB.",
 }

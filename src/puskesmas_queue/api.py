@@ -6,7 +6,7 @@ the hooks.
 """
 
 from puskesmas_queue.domain.access import Permission, Role
-from puskesmas_queue.domain.announcements import Announcement, Call
+from puskesmas_queue.domain.announcements import Announcement, Call, word_call
 from puskesmas_queue.domain.errors import PluginDataUnavailable
 from puskesmas_queue.domain.events import DayFact, Fact, TicketFact
 from puskesmas_queue.domain.line import Head, LaneChoice, LineHeads, Ratio, RatioState
@@ -89,4 +89,5 @@ __all__ = [
     "TicketState",
     "Utterance",
     "hookimpl",
+    "word_call",
 ]
