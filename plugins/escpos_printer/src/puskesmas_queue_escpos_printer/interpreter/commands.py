@@ -103,10 +103,10 @@ def _command(buffer: bytes) -> Read:
 
 def _raster(buffer: bytes) -> Read:
     """`GS v 0 m xL xH yL yH`: x bytes to a line, y lines."""
+    if len(buffer) > 2 and buffer[2] not in (0, ord("0")):
+        return Command("unknown", data=buffer[:3]), 3
     if len(buffer) < 8:
         return None
-    if buffer[2] not in (0, ord("0")):
-        return Command("unknown", data=buffer[:3]), 3
     mode, across, down = buffer[3], _number(buffer, 4), _number(buffer, 6)
     end = 8 + across * down
     if len(buffer) < end:

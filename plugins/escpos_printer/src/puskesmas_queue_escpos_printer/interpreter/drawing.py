@@ -39,6 +39,7 @@ class _Line:
     pieces: list[Image.Image] = field(default_factory=list)
     width: int = 0
     height: int = 0
+    text: str = ""
 
 
 class Paper:
@@ -57,6 +58,7 @@ class Paper:
         self._starts_chinese = starts_chinese
         self._style = _Style(is_chinese=starts_chinese)
         self._line = _Line()
+        self._words: list[str] = []
         self._sheet = Image.new("1", (dots, _GROWTH), 1)
         self._down = 0
         self._has_ink = False
@@ -117,6 +119,12 @@ class Paper:
         self._has_ink = False
         return page
 
+    def take_words(self) -> tuple[str, tuple[str, ...]]:
+        """Take what was written in the printer's own letters and complained of, until now."""
+        text, complaints = "\n".join(self._words), tuple(self.complaints)
+        self._words, self.complaints = [], []
+        return text, complaints
+
     def _complain(self, text: str) -> None:
         if len(self.complaints) < MOST_COMPLAINTS:
             self.complaints.append(text)
@@ -151,6 +159,7 @@ class Paper:
                 self._complain("a line was too long and went on below")
                 self._end_line()
             self._add(self._letter(letter))
+            self._line.text += letter
 
     def _letter(self, letter: str) -> Image.Image:
         style = self._style
@@ -175,6 +184,8 @@ class Paper:
     def _end_line(self, spacing: int | None = None) -> None:
         """Print the line and feed: by the line spacing, and by no less than its letters' height."""
         line, self._line = self._line, _Line()
+        if line.text.strip():
+            self._words.append(line.text.strip())
         left = self._left(line.width)
         for piece in line.pieces:
             # Letters of different heights stand on one line.
