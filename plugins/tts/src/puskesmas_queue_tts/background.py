@@ -26,6 +26,8 @@ AFTER_FAILURE_S = 15.0
 MOST_WAITING = 64
 """Sounds that wait to be stored, some MB; what comes on top is made anew another time."""
 MOST_WISHES = 600
+FULFILLED_S = 1800.0
+"""What was spoken in advance is not looked at again for so long."""
 STOP_S = 3.0
 log = logging.getLogger(__name__)
 
@@ -67,6 +69,7 @@ class Background:
         self._speak = speak
         self._errands: queue.Queue[Callable[[], None]] = queue.Queue(MOST_WAITING)
         self._wishes: deque[Wish] = deque()
+        self._fulfilled: dict[Wish, float] = {}
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tts-background", daemon=True)
@@ -95,9 +98,22 @@ class Background:
 
     def wish(self, wishes: Iterable[Wish]) -> None:
         """Speak these in advance, the first ones first; what was wished for before comes later."""
+        long_ago = time.monotonic() - FULFILLED_S
         with self._lock:
+            self._fulfilled = {one: at for one, at in self._fulfilled.items() if at > long_ago}
             wanted = dict.fromkeys([*wishes, *self._wishes])
-            self._wishes = deque(list(wanted)[:MOST_WISHES])
+            left = [wish for wish in wanted if wish not in self._fulfilled]
+            self._wishes = deque(left[:MOST_WISHES])
+
+    def forget(self) -> None:
+        """Look again at what was spoken in advance: it would sound otherwise now."""
+        with self._lock:
+            self._fulfilled.clear()
+
+    def drop_wishes(self) -> None:
+        """Speak nothing more in advance."""
+        with self._lock:
+            self._wishes.clear()
 
     @property
     def waiting(self) -> int:
@@ -128,7 +144,10 @@ class Background:
             wish = self._wishes.popleft()
         begin = time.monotonic()
         try:
-            if not self._speak(wish):
+            is_new = self._speak(wish)
+            with self._lock:
+                self._fulfilled[wish] = time.monotonic()
+            if not is_new:
                 return 0.0
         except TextRefused as error:
             log.debug("voice: %s is never spoken: %s", wish.text, error)

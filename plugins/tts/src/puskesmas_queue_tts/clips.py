@@ -16,6 +16,8 @@ from puskesmas_queue_tts import wav
 from puskesmas_queue_tts.engine import EngineFailed, TextRefused
 from puskesmas_queue_tts.numbers import say_number
 
+FOLDER = "clips"
+"""Of the plugin's folder."""
 CHIME = "chime"
 NUMBERS = tuple(str(number) for number in range(21))
 """The digits, and the counters up to 20: many languages have words of their own for these."""
@@ -41,17 +43,19 @@ class Clips:
 
     They are played as they were spoken: the speed of a hall does not change them.
 
+    `recorded` names the folder that is played for a language, so that Javanese may stand in for
+    Indonesian: `{"id": "jv"}`. A language that is not in it has the folder of its own name.
+
     Args:
         folder: Has a folder for each language.
-        recorded: The folder that is played for a language, so that Javanese may stand in for
-            Indonesian: `{"id": "jv"}`. A language that is not there has its own name.
+        recorded: See above.
     """
 
     name = "clips"
 
     def __init__(self, folder: Path, recorded: Mapping[str, str] | None = None) -> None:
         self.folder = folder
-        self._recorded = dict(recorded or {})
+        self.recorded: Mapping[str, str] = recorded or {}
         self._read: dict[Path, tuple[str, wav.Sound]] = {}
         self._lock = threading.Lock()
 
@@ -100,7 +104,7 @@ class Clips:
             return None
 
     def _place(self, language: str) -> Path:
-        return self.folder / self._recorded.get(language, language)
+        return self.folder / self.recorded.get(language, language)
 
     def _files(self, language: str) -> list[Path]:
         return sorted(self._place(language).glob("*.wav"))[:MOST_CLIPS]

@@ -47,6 +47,11 @@ def languages(folder: Path) -> list[str]:
     return sorted(one.name for one in folder.iterdir() if one.is_dir() and one.name[0] != ".")
 
 
+def missing(folder: Path, language: str) -> list[str]:
+    """Return what was not recorded yet."""
+    return [unit for unit in UNITS if not (folder / language / f"{unit}.wav").is_file()]
+
+
 def check(folder: Path) -> list[Finding]:
     """Look at every recording of every language; nothing is wrong where the list is empty."""
     found = [finding for one in languages(folder) for finding in _check_language(folder, one)]
@@ -56,7 +61,7 @@ def check(folder: Path) -> list[Finding]:
 def _check_language(folder: Path, language: str) -> list[Finding]:
     there = {path.stem: path for path in sorted((folder / language).glob("*.wav"))}
     findings = [
-        Finding(language, unit, "missing", "is missing") for unit in UNITS if unit not in there
+        Finding(language, unit, "missing", "is missing") for unit in missing(folder, language)
     ]
     sounds: dict[str, wav.Sound] = {}
     for unit, path in there.items():

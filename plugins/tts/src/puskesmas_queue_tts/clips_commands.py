@@ -6,11 +6,8 @@ from pathlib import Path
 import click
 
 from puskesmas_queue.api import Context
-from puskesmas_queue_tts.clips import UNITS
+from puskesmas_queue_tts.clips import FOLDER, UNITS
 from puskesmas_queue_tts.clips_check import check, languages
-
-FOLDER = "clips"
-"""Of the plugin's folder, where the clinic named no other."""
 
 
 @click.group("clips")
@@ -23,7 +20,11 @@ def clips() -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
 def check_clips(ctx: Context, folder: Path | None, as_json: bool) -> None:
-    """Say what is missing in FOLDER, and what does not fit the others; exit code 1 then."""
+    """
+    Say what is missing in FOLDER, and what does not fit the others; exit code 1 then.
+
+    Without FOLDER the clinic's own recordings are looked at.
+    """
     if folder is None:
         assert ctx.folder is not None
         folder = ctx.folder / FOLDER

@@ -2,38 +2,65 @@
 
 from pydantic import BaseModel
 
-from puskesmas_queue.api import Announcer, Context, HealthCheck, Speech, Utterance, hookimpl
-from puskesmas_queue_tts.engine import Voice
+from puskesmas_queue.api import (
+    Announcer,
+    Context,
+    DayFact,
+    Fact,
+    HealthCheck,
+    NavItem,
+    Permission,
+    PluginRoute,
+    Speech,
+    TicketFact,
+    Utterance,
+    hookimpl,
+)
+from puskesmas_queue_tts import pages, words_page
+from puskesmas_queue_tts.clinic_voice import VOICES, ClinicVoice, voice_of
 from puskesmas_queue_tts.health import health_checks
-from puskesmas_queue_tts.running import Running
 from puskesmas_queue_tts.settings import Settings
 
 BUDGET_S = 0.85
 """Of the second that an announcer has; the rest is for what surrounds the engines."""
-RUNNING: dict[str, Running] = {}
-"""One for each clinic that this process serves, from its start to its end."""
+MANAGE = Permission.MANAGE_SETTINGS
 
 
 @hookimpl
 def register_settings() -> type[BaseModel]:
-    """Bring the order of the engines."""
+    """Bring the order of the engines, and what may be kept."""
     return Settings
 
 
 @hookimpl
 def startup(ctx: Context) -> None:
     """Begin the engines; they load in the background."""
-    assert ctx.folder is not None
-    RUNNING[ctx.clinic_id] = Running(ctx.folder)
-    RUNNING[ctx.clinic_id].engines(Settings.of(ctx).order)
+    VOICES[ctx.clinic_id] = ClinicVoice(ctx)
+    VOICES[ctx.clinic_id].start()
 
 
 @hookimpl
 def shutdown(ctx: Context) -> None:
     """End them."""
-    known = RUNNING.pop(ctx.clinic_id, None)
+    known = VOICES.pop(ctx.clinic_id, None)
     if known is not None:
         known.stop()
+
+
+@hookimpl
+def ticket_issued(fact: Fact, ticket: TicketFact, ctx: Context) -> None:
+    """Speak in advance what will be called; a fact that comes twice changes nothing."""
+    known = VOICES.get(ctx.clinic_id)
+    if known is not None:
+        known.expect(ticket, ctx)
+
+
+@hookimpl
+def day_closed(fact: Fact, day: DayFact, ctx: Context) -> None:
+    """Let go of what was expected of the day that ended."""
+    known = VOICES.get(ctx.clinic_id)
+    if known is not None:
+        known.background.drop_wishes()
 
 
 @hookimpl
@@ -48,9 +75,28 @@ def register_health_checks(ctx: Context) -> list[HealthCheck]:
     return health_checks()
 
 
+@hookimpl
+def register_routes() -> list[PluginRoute]:
+    """Bring the pages of the voice, for whoever sets the clinic up."""
+    return [
+        PluginRoute("/", pages.show, MANAGE),
+        PluginRoute("/sounds/{language}", pages.play, MANAGE),
+        PluginRoute("/empty", pages.empty, MANAGE, ("POST",)),
+        PluginRoute("/zones/{zone}", pages.show_hall, MANAGE),
+        PluginRoute("/zones/{zone}/save", pages.save_hall, MANAGE, ("POST",)),
+        PluginRoute("/zones/{zone}/sound.wav", pages.play_hall, MANAGE),
+        PluginRoute("/words", words_page.show, MANAGE),
+        PluginRoute("/words/save", words_page.save, MANAGE, ("POST",)),
+        PluginRoute("/words/forget", words_page.forget, MANAGE, ("POST",)),
+    ]
+
+
+@hookimpl
+def register_nav() -> list[NavItem]:
+    """Link to them."""
+    return [NavItem("Suara", "/", MANAGE)]
+
+
 def speak(utterance: Utterance, ctx: Context) -> Speech:
     """Speak by the first engine that does."""
-    known = RUNNING[ctx.clinic_id]
-    voice = Voice(known.engines(Settings.of(ctx).order))
-    spoken = voice.speak(utterance.parts, utterance.language, 1.0, BUDGET_S)
-    return Speech(spoken.sounds)
+    return voice_of(ctx).announce(utterance, ctx, BUDGET_S)

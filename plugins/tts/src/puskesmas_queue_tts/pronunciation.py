@@ -160,9 +160,9 @@ def say(ctx: Context, language: str, engine: str, written: str, spoken: str) -> 
     if engine not in ENGINES:
         return "engine"
     written, spoken = (unicodedata.normalize("NFKC", one).strip() for one in (written, spoken))
-    if not _is_word(written, LONGEST_WRITTEN):
+    if not is_word(written, LONGEST_WRITTEN):
         return "written"
-    if spoken and not _is_word(spoken, LONGEST_RESPELLED):
+    if spoken and not is_word(spoken, LONGEST_RESPELLED):
         return "spoken"
     key = {"language": language, "engine": engine, "written": written}
     mine = WORDS.c.clinic_id == ctx.clinic_id
@@ -194,7 +194,7 @@ def _brought(language: str, engine: str) -> Mapping[str, str]:
     return _OF_ENGINE.get(engine, {}).get(language, {}) if engine else _OF_ALL[language]
 
 
-def _is_word(text: str, longest: int) -> bool:
+def is_word(text: str, longest: int) -> bool:
     """Say whether a text is short, plain and pronounceable."""
     has_sound = any(char.isalnum() for char in text)
     has_blank_first = text[:1].isspace()

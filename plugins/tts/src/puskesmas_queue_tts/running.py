@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from puskesmas_queue_tts.clips import FOLDER as CLIPS
+from puskesmas_queue_tts.clips import Clips
 from puskesmas_queue_tts.engine import Engine
 from puskesmas_queue_tts.espeak import ESpeak
 from puskesmas_queue_tts.piper import Piper
@@ -32,6 +34,7 @@ def make_engines(folder: Path, names: Sequence[str]) -> list[Engine]:
     makers: Mapping[str, Callable[[], Engine]] = {
         "piper": lambda: Piper(folder),
         "espeak": ESpeak,
+        "clips": lambda: Clips(folder / CLIPS),
     }
     return [makers[name]() for name in names if name in makers]
 

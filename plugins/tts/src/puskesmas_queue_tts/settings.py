@@ -28,6 +28,15 @@ class Settings(BaseModel):
         "Yang paling lama tidak dipakai dihapus.",
     )
 
+    recorded_language: str = Field(
+        default="id",
+        max_length=20,
+        pattern=r"[A-Za-z][A-Za-z0-9_-]*",
+        title="Bahasa rekaman klinik",
+        description="Nama folder rekaman yang diputar untuk panggilan bahasa Indonesia: id, "
+        "atau jv untuk bahasa Jawa, mad untuk bahasa Madura.",
+    )
+
     @field_validator("engines")
     @classmethod
     def _known(cls, value: str) -> str:

@@ -85,9 +85,16 @@ class Speaker:
             return Speech(said.sounds)
         return self.arrange(said, utterance.language, zone)
 
-    def say(self, parts: Sequence[str], language: str, zone: ZoneVoice, budget_s: float) -> Said:
+    def say(
+        self,
+        parts: Sequence[str],
+        language: str,
+        zone: ZoneVoice,
+        budget_s: float,
+        only: str = "",
+    ) -> Said:
         """
-        Speak halves or sentences.
+        Speak halves or sentences, by one engine only where it is named.
 
         Raises:
             EngineFailed: No engine did it in time, or it cannot be spoken.
@@ -105,7 +112,11 @@ class Speaker:
         def worded(engine: str, part: str) -> str:
             return self.tables.worded(engine, part, language)
 
-        spoken = self.voice.speak(parts, language, zone.speed, budget_s, kept, worded)
+        voice = self.voice
+        if only:
+            # Whoever tries one engine out hears that one, and why it is silent.
+            voice = Voice([one for one in voice.engines if one.name == only])
+        spoken = voice.speak(parts, language, zone.speed, budget_s, kept, worded)
         made = zip(asked[spoken.fingerprint], spoken.sounds, strict=True)
         new = {text: sound for text, sound in made if (spoken.fingerprint, text) in missed}
         for text, sound in new.items():
@@ -114,10 +125,10 @@ class Speaker:
 
     def arrange(self, said: Said, language: str, zone: ZoneVoice) -> Speech:
         """Put the chime of a hall before what was said, and repeat it as often as there is time."""
-        chime = self._chime(language, zone)
-        before = () if chime is None else (chime,)
         try:
             heard = [wav.read(one) for one in said.sounds]
+            chime = self._chime(language, zone, heard[0].rate)
+            before = () if chime is None else (chime,)
             once_s = sum(one.seconds for one in heard)
             left_s = LONGEST_CALL_S - once_s - sum(wav.read(one).seconds for one in before)
         except wav.NotWave as error:
@@ -144,9 +155,9 @@ class Speaker:
                 self._busy -= 1
                 self._quiet_since = time.monotonic()
 
-    def _chime(self, language: str, zone: ZoneVoice) -> bytes | None:
+    def _chime(self, language: str, zone: ZoneVoice, rate: int) -> bytes | None:
         if zone.chime in wav.CHIMES:
-            return wav.chime(zone.chime)
+            return wav.chime(zone.chime, rate)
         return self._own_chime(language) if zone.chime == "clips" else None
 
 

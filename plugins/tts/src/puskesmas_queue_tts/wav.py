@@ -123,6 +123,18 @@ def joined(sounds: Sequence[Sound], gap_s: float) -> Sound:
     return Sound(samples, rate)
 
 
+def chained(files: Sequence[bytes]) -> bytes:
+    """
+    Put WAV files behind each other, at the rate of the last one.
+
+    Raises:
+        NotWave: One of them is none.
+    """
+    sounds = [read(one) for one in files]
+    rate = sounds[-1].rate
+    return write(joined([_at_rate(one, rate) for one in sounds], 0.0))
+
+
 def silence(seconds: float, rate: int) -> Sound:
     """Return a pause."""
     return Sound(array.array("h", bytes(2 * round(seconds * rate))), rate)
@@ -154,3 +166,12 @@ def chime(name: str, rate: int = 22_050) -> bytes:
     loudest = max(map(abs, heard))
     samples = array.array("h", (round(one / loudest * CHIME_LEVEL * FULL) for one in heard))
     return write(Sound(samples, rate))
+
+
+def _at_rate(sound: Sound, rate: int) -> Sound:
+    """Take the nearest sample at each moment: good enough for a chime that somebody tries out."""
+    if sound.rate == rate:
+        return sound
+    count = len(sound.samples) * rate // sound.rate
+    step = sound.rate / rate
+    return Sound(array.array("h", (sound.samples[int(at * step)] for at in range(count))), rate)
