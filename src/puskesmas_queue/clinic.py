@@ -128,8 +128,6 @@ class Clinic:
         self._known_fault: ClockFault | None = None
         self.versions: dict[str, int] = {}
         self._memory: dict[str, tuple[int, float, Any]] = {}
-        self.failing_printers: set[str] = set()
-        """Printers that did not print the last slip they were asked for."""
         self._listeners: list[Callable[[dict[str, int]], None]] = []
         self.sightings: dict[int, tuple[datetime, str | None]] = {}
         """When and from where devices were last there, by id, until it is written."""

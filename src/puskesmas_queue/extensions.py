@@ -315,7 +315,9 @@ class Printed:
         state: `printed`: the paper is out. `by_page`: the page that shows the number prints it.
             `unsure`: it may be out, and is not printed a second time by itself. `failed`: it is
             not out; the next printer is asked.
-        detail: Why, for the log.
+        detail: Why, for staff: a short text that is looked up in the plugin's catalogues, "kertas
+            habis" say. With `printed` it says what they should see to all the same; empty: all is
+            well.
     """
 
     state: Literal["printed", "by_page", "unsure", "failed"]

@@ -15,8 +15,10 @@ from puskesmas_queue.cli.context import DEMO_CLOCK_NAME
 from puskesmas_queue.clinic import open_clinic
 from puskesmas_queue.domain.access import SYSTEM
 from puskesmas_queue.domain.devices import DeviceKind
+from puskesmas_queue.domain.printers import PrinterPlace
+from puskesmas_queue.extensions import Printed
 from puskesmas_queue.plugin_host.dispatch import Fault
-from puskesmas_queue.services import devices, doctoring
+from puskesmas_queue.services import devices, doctoring, options, printer_alerts
 from puskesmas_queue.services.doctoring import database_state
 from puskesmas_queue.settings import load_config
 from puskesmas_queue.storage import faults, tables
@@ -220,3 +222,28 @@ def test_time_zone_data_that_is_broken(sqlite_clinic):
     )
 
     assert next(doctor.clock(sqlite_clinic)).state == "wrong"
+
+
+def test_a_printer_that_does_not_print_is_named(sqlite_clinic):
+    """With its place, since when and why; one that is not sure is worth knowing."""
+    options.set_option(sqlite_clinic, "kiosk.printers", "escpos, browser", SYSTEM)
+    kiosk = PrinterPlace("main", "kiosk", "Kiosk depan", "escpos")
+    printer_alerts.note(
+        sqlite_clinic, kiosk, "escpos_printer", Printed("failed", "kertas habis"), "A-003"
+    )
+    staff = PrinterPlace("main", "counter", "", "escpos")
+    printer_alerts.note(sqlite_clinic, staff, "escpos_printer", Printed("unsure"), "A-004")
+
+    found = {one.name: (one.state, one.text) for one in doctor.providers(sqlite_clinic)}
+
+    assert found == {
+        "kiosk.printers": ("wrong", 'nobody brings "escpos": the next in the order is used'),
+        "printer escpos, kiosk Kiosk depan": (
+            "wrong",
+            "does not print since 2026-02-26 07:30, last for A-003: kertas habis",
+        ),
+        "printer escpos, counter": (
+            "note",
+            "is not sure since 2026-02-26 07:30, last for A-004: no reason given",
+        ),
+    }

@@ -154,7 +154,10 @@ def test_the_log_tells_when_a_printer_begins_to_fail(open_with, caplog):
     for _ in range(5):
         printed(hall)
     told = [row.getMessage() for row in caplog.records if "thermal" in row.getMessage()]
-    assert told == ["printer thermal: no paper", "printer thermal prints again"]
+    assert told == [
+        "printer thermal at kiosk, failed: no paper",
+        "printer thermal prints again at kiosk",
+    ]
 
 
 def test_no_slip_without_a_ticket(open_with):

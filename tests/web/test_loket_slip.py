@@ -1,5 +1,7 @@
 """The slip of a number that staff took, on a computer that is no kiosk."""
 
+import re
+
 import pytest
 from starlette.testclient import TestClient
 
@@ -32,7 +34,7 @@ def issue(clerk: TestClient) -> str:
     """Take a number for somebody and return where its slip is."""
     form = {"unit": "kia", "lane": "general", "payment": "umum", "f": "a-key-of-this-visit"}
     page = clerk.post("/loket/tickets", data=form).text
-    return page.partition('href="/loket/slip/')[2].partition('"')[0]
+    return page.partition('href="/loket/slip/')[2].partition("?")[0]
 
 
 def test_staff_print_a_slip_without_a_kiosk(clerk):
@@ -62,7 +64,23 @@ def test_the_clinics_printer_prints_it(clerk, monkeypatch):
     job = "counter-0123456789"
     answer = clerk.post(f"/loket/slip/{code}/print", data={"job": job})
     assert answer.json() == {"state": "failed"}
-    assert asked == [providers.PrintOrder(code, "id", "counter", "1", job)]
+    assert asked == [providers.PrintOrder(code, "id", "counter", "1", job=job)]
+
+
+def test_the_link_names_the_print_so_that_two_clicks_are_one(clerk):
+    """The page prints what its address names, and nothing where that is no name of a print."""
+    code = issue(clerk)
+    side = clerk.get("/loket/tickets/1", headers={"hx-request": "true"}).text
+    links = re.findall(r'href="(/loket/slip/[^"]+)"', side)
+
+    assert len(links) == 1
+    assert links[0].startswith(f"/loket/slip/{code}?job=chosen-")
+    assert f'data-job="{links[0].partition("=")[2]}"' in clerk.get(links[0]).text
+    again = clerk.get("/loket/tickets/1", headers={"hx-request": "true"}).text
+    assert links[0] not in again
+    for job in ("", "short", "a+b+c+d+e+f+g+h+i+j", '"><script>alert(1)</script>'):
+        answer = clerk.get(f"/loket/slip/{code}", params={"job": job})
+        assert "data-job" not in answer.text
 
 
 def test_a_code_that_nobody_has(clerk):

@@ -77,6 +77,7 @@ TABLE = {
     ("/loket/pause", POST): P.CALL,
     ("/loket/close", POST): P.CALL,
     ("/loket/call-next", POST): P.CALL,
+    ("/loket/printers/dismiss", POST): P.CALL,
     ("/loket/clock/confirm", POST): P.CALL,
     ("/dashboard/clock/confirm", POST): P.DAY_VIEW,
     ("/loket/tickets", POST): P.CALL,

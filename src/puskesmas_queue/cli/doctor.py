@@ -339,11 +339,17 @@ def deliveries(opened: "Clinic") -> Iterator[Finding]:
 
 
 def providers(opened: "Clinic") -> Iterator[Finding]:
-    """See whether everything that prints and speaks by the settings is there."""
+    """See whether everything that prints and speaks by the settings is there, and prints."""
+    from puskesmas_queue.services.doctoring import printer_line
+    from puskesmas_queue.services.printer_alerts import alerts
     from puskesmas_queue.services.providers import missing
 
     for key, name in missing(opened):
         yield Finding(key, "wrong", f'nobody brings "{name}": the next in the order is used')
+    for alert in alerts(opened):
+        where = f"printer {alert.at.printer}, {alert.at.place} {alert.at.place_name}".rstrip()
+        state: State = "wrong" if alert.state == "failed" else "note"
+        yield Finding(where, state, printer_line(alert, opened.timezone))
 
 
 def health(opened: "Clinic") -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from puskesmas_queue.domain.access import Permission
 from puskesmas_queue.domain.errors import NotFound
 from puskesmas_queue.services.line import LineView, all_zones, seen_line
 from puskesmas_queue.services.speech import speech_state
-from puskesmas_queue.services.topics import line_topic, speech_topic
+from puskesmas_queue.services.topics import PRINTERS_TOPIC, line_topic, speech_topic
 from puskesmas_queue.web.rendering import DEFAULT_LANGUAGE, LANGUAGES, Rendering
 
 MAX_TOPICS = 6
@@ -29,6 +29,8 @@ FRAGMENTS = {
     "counter": "fragments/queue.html",
     "day": "fragments/day.html",
 }
+OF_STAFF = frozenset({"counter", "day"})
+"""Kinds that tell of printers too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,10 @@ class LiveTopics:
         parts = parse_name(self.clinic, name)
         if parts.kind == "speech":
             return frozenset({speech_topic(parts.zone), SETTINGS_TOPIC})
-        return frozenset({line_topic(parts.zone), SETTINGS_TOPIC, CLOCK_TOPIC})
+        shown = {line_topic(parts.zone), SETTINGS_TOPIC, CLOCK_TOPIC}
+        if parts.kind in OF_STAFF:
+            shown.add(PRINTERS_TOPIC)
+        return frozenset(shown)
 
     def render(self, name: str) -> str:
         """Make a topic's data: HTML for fragments, JSON for what each reader reads its own way."""

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.devices import Device, DeviceState
+from puskesmas_queue.domain.printers import PrinterAlert
 from puskesmas_queue.services.devices import all_devices
 from puskesmas_queue.services.line import opens_at
 from puskesmas_queue.storage import checkup, faults, outbox
@@ -81,3 +82,11 @@ def fault_line(row: FaultRow, zone: ZoneInfo) -> str:
     last = row.last_at.astimezone(zone).strftime("%Y-%m-%d %H:%M")
     off = "; its decisions are switched off" if row.is_switched_off else ""
     return f"{row.hook} {row.kind} {times}, last {last}: {row.detail}{off}"
+
+
+def printer_line(alert: PrinterAlert, zone: ZoneInfo) -> str:
+    """Say in one line how a printer fares, since when and whose slip met it last."""
+    fared = {"failed": "does not print", "unsure": "is not sure", "printed": "prints, but"}
+    since = alert.since.astimezone(zone).strftime("%Y-%m-%d %H:%M")
+    why = alert.detail or ("its plugin is not active" if not alert.plugin else "no reason given")
+    return f"{fared[alert.state]} since {since}, last for {alert.number}: {why}"

@@ -4,7 +4,6 @@ Printers and announcers: asked in the order of a setting until one has done it.
 Source: architecture, section 3, "Facts and ports".
 """
 
-import logging
 import re
 import secrets
 from collections.abc import Mapping
@@ -14,12 +13,14 @@ from typing import Any, Literal, TypeVar
 
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.errors import InvalidRequest, NotFound
+from puskesmas_queue.domain.printers import PrinterPlace
 from puskesmas_queue.extensions import Announcer, Printed, Printer, Slip, Speech, Utterance
 from puskesmas_queue.plugin_host.describing import UNSTORABLE, describe
 from puskesmas_queue.plugin_host.dispatch import Fault, PluginFailed
 from puskesmas_queue.plugin_host.manager import BUILT_IN
 from puskesmas_queue.services.line import ticket_view
 from puskesmas_queue.services.plugin_screens import as_fact
+from puskesmas_queue.services.printer_alerts import note
 from puskesmas_queue.storage import speech
 
 PRINT_DEADLINE_S = 10.0
@@ -32,7 +33,6 @@ MOST_SOUND = 8_000_000
 """Bytes of one announcement; a minute of speech as WAV is a third of it."""
 STATES = ("printed", "by_page", "unsure", "failed")
 P = TypeVar("P", Printer, Announcer)
-log = logging.getLogger(__name__)
 
 
 def is_printed_by_page(clinic: Clinic) -> bool:
@@ -54,6 +54,7 @@ class PrintOrder:
 
     Args:
         code: Of the ticket.
+        zone: The hall of the place, in which staff are told; empty: that of the ticket.
         job: Empty for a new one.
     """
 
@@ -61,12 +62,13 @@ class PrintOrder:
     language: str
     place: Literal["kiosk", "counter"] = "kiosk"
     place_name: str = ""
+    zone: str = ""
     job: str = ""
 
 
 def print_slip(clinic: Clinic, order: PrintOrder) -> Printed:
     """
-    Print a ticket's slip by the first printer that does.
+    Print a ticket's slip by the first printer that does; staff are told of those that do not.
 
     Returns:
         How it fared; `failed` where no printer did it.
@@ -96,11 +98,16 @@ def print_slip(clinic: Clinic, order: PrintOrder) -> Printed:
         counter_opens=view.counter_opens if view.estimate_min is None else None,
     )
     result = Printed("failed", "no printer")
-    for plugin, printer in _chosen(clinic, "kiosk.printers", clinic.contributions.printers()):
-        result = _print(clinic, plugin, printer, slip)
-        _note(clinic, printer.name, result)
-        if result.state != "failed":
-            return result
+    known = clinic.contributions.printers()
+    for name in clinic.settings.get("kiosk.printers"):
+        plugin, printer = known.get(name, ("", None))
+        # One that nobody brings prints nothing, but what the last one said is the better reason.
+        met = Printed("failed") if printer is None else _print(clinic, plugin, printer, slip)
+        at = PrinterPlace(order.zone or ticket.zone, slip.place, slip.place_name, name)
+        note(clinic, at, plugin, met, ticket.number)
+        if met.state != "failed":
+            return met
+        result = result if printer is None else met
     return result
 
 
@@ -144,26 +151,16 @@ def _chosen(clinic: Clinic, key: str, known: Mapping[str, tuple[str, P]]) -> lis
     return [known[name] for name in clinic.settings.get(key) if name in known]
 
 
-def _note(clinic: Clinic, printer: str, result: Printed) -> None:
-    """Tell in the log when a printer begins to fail and when it prints again, not each slip."""
-    if result.state != "failed":
-        if printer in clinic.failing_printers:
-            clinic.failing_printers.discard(printer)
-            log.warning("printer %s prints again", printer)
-    elif printer not in clinic.failing_printers:
-        clinic.failing_printers.add(printer)
-        log.warning("printer %s: %s", printer, result.detail)
-
-
 def _print(clinic: Clinic, plugin: str, printer: Printer, slip: Slip) -> Printed:
+    """Ask one printer; what a plugin's fault was stands in the log, and means nothing to staff."""
     name = f"printer {printer.name}"
     try:
         answer = _run(clinic, plugin, name, PRINT_DEADLINE_S, printer.print_slip, slip)
-    except PluginFailed as error:
-        return Printed("failed", str(error))
+    except PluginFailed:
+        return Printed("failed")
     if type(answer) is not Printed or answer.state not in STATES:
         clinic.hooks.report(Fault(plugin, name, "nonsense", f"answered {describe(answer)}"))
-        return Printed("failed", "nonsense")
+        return Printed("failed")
     told: object = answer.detail
     detail = told if isinstance(told, str) else ""
     return replace(answer, detail=UNSTORABLE.sub(" ", detail)[:LONGEST_DETAIL])

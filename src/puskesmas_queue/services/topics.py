@@ -1,5 +1,8 @@
 """Names of what has versions."""
 
+PRINTERS_TOPIC = "printers"
+"""Given a new version when a printer began to fail or to print again."""
+
 
 def line_topic(zone: str) -> str:
     """Name the topic of a zone's line: tickets, counters, places."""

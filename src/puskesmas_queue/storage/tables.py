@@ -587,6 +587,26 @@ audit = Table(
 Index("ix_audit_user", audit.c.clinic_id, audit.c.user_id)
 Index("ix_audit_time", audit.c.clinic_id, audit.c.occurred_at)
 
+printer_alerts = Table(
+    "printer_alerts",
+    metadata,
+    clinic_id(),
+    Column("zone", String(20), nullable=False),
+    Column("place", String(10), nullable=False),
+    Column(
+        "place_name", String(60), nullable=False, comment="Name of a kiosk, number of a counter"
+    ),
+    Column("printer", String(40), nullable=False),
+    Column("plugin", String(100), nullable=False, comment="Whose catalogues know the detail"),
+    Column("state", String(10), nullable=False),
+    Column("detail", String(300), nullable=False),
+    Column("number", String(20), nullable=False, comment="Of the latest slip that it is about"),
+    Column("since", Instant, nullable=False),
+    Column("last_at", Instant, nullable=False),
+    PrimaryKeyConstraint("clinic_id", "zone", "place", "place_name", "printer"),
+    CheckConstraint("state IN ('printed', 'unsure', 'failed')", name="state"),
+)
+
 hook_faults = Table(
     "hook_faults",
     metadata,

@@ -88,6 +88,12 @@ class PluginScreens:
             if may(principal, item.permission)
         )
 
+    def gettext(self, plugin: str, lang: str, text: str) -> str:
+        """Return a text of a plugin in a language; as it is where the plugin is not active."""
+        own = (one for one in self._screens if one.plugin == plugin)
+        found = next(own, None)
+        return text if found is None else found.gettext(lang, text)
+
     def panels(self, slot: str, principal: Principal | None, lang: str) -> tuple[PanelPlace, ...]:
         """Return the panels that somebody sees at one place."""
         return tuple(

@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from functools import cached_property
 from importlib.resources import files
@@ -20,7 +21,9 @@ from markupsafe import Markup
 
 from puskesmas_queue import __version__
 from puskesmas_queue.clinic import Clinic
+from puskesmas_queue.domain.printers import PrinterAlert
 from puskesmas_queue.logs import REQUEST_ID
+from puskesmas_queue.services.printer_alerts import alerts
 
 if TYPE_CHECKING:
     from puskesmas_queue.domain.access import Principal
@@ -131,6 +134,7 @@ class Rendering:
             ngettext=translations.ngettext,
             plugin_nav=lambda principal: self._plugin_nav(principal, lang),
             plugin_panels=lambda slot, principal: self._plugin_panels(slot, principal, lang),
+            printer_alerts=lambda zone: self._printer_alerts(zone, lang),
         )
         environment.filters.update(
             longdate=lambda at: self._longdate(at, lang),
@@ -149,6 +153,19 @@ class Rendering:
         self, slot: str, principal: "Principal | None", lang: str
     ) -> "tuple[PanelPlace, ...]":
         return self.screens.panels(slot, principal, lang) if self.screens else ()
+
+    def _printer_alerts(self, zone: str, lang: str) -> list[PrinterAlert]:
+        """Return what staff of a hall should know of its printers, in their language."""
+        found = alerts(self.clinic, zone)
+        screens = self.screens
+        if screens is None:
+            return found
+        return [
+            replace(one, detail=screens.gettext(one.plugin, lang, one.detail))
+            if one.detail
+            else one
+            for one in found
+        ]
 
     def _icon(self, name: str) -> Markup:
         return Markup('<svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg>').format(

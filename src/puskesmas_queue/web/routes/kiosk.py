@@ -257,7 +257,11 @@ def print_slip(page: Page) -> Response:
     code = page.path["code"]
     with as_owner(page, code):
         order = providers.PrintOrder(
-            code, page.lang, "kiosk", _kiosk_name(page), page.form.get("job", "")
+            code,
+            page.lang,
+            place_name=_kiosk_name(page),
+            zone=known_zone(page.clinic, page.zone),
+            job=page.form.get("job", ""),
         )
         printed = providers.print_slip(page.clinic, order)
     return JSONResponse({"state": printed.state})

@@ -22,13 +22,21 @@ from puskesmas_queue.domain.errors import (
     QuotaFull,
     StorageUnavailable,
 )
+from puskesmas_queue.domain.printers import PrinterPlace
 from puskesmas_queue.domain.tickets import (
     Lane,
     PaymentType,
     PriorityReason,
     TicketRequest,
 )
-from puskesmas_queue.services import calling, counters, sessions, tickets, transfers
+from puskesmas_queue.services import (
+    calling,
+    counters,
+    printer_alerts,
+    sessions,
+    tickets,
+    transfers,
+)
 from puskesmas_queue.services import day as day_service
 from puskesmas_queue.web.errors import error_text, status_of
 from puskesmas_queue.web.page import Page, whole_number
@@ -104,6 +112,13 @@ def close_counter(page: Page) -> Response:
 def confirm_clock(page: Page) -> Response:
     """Confirm that the server's clock is right."""
     return _act(page, lambda: day_service.confirm_clock(page.clinic, page.actor))
+
+
+def dismiss_printer_alert(page: Page) -> Response:
+    """Show an alert of a printer no more: somebody saw to it."""
+    names = ("zone", "place", "place_name", "printer")
+    at = PrinterPlace(*(page.form.get(name, "") for name in names))
+    return _act(page, lambda: printer_alerts.dismiss(page.clinic, at, page.actor))
 
 
 # --- tickets ---------------------------------------------------------------------------------
@@ -309,6 +324,12 @@ routes = [
     route("/loket/close", close_counter, methods=_POST, permission=Permission.CALL),
     route("/loket/call-next", call_next, methods=_POST, permission=Permission.CALL),
     route("/loket/clock/confirm", confirm_clock, methods=_POST, permission=Permission.CALL),
+    route(
+        "/loket/printers/dismiss",
+        dismiss_printer_alert,
+        methods=_POST,
+        permission=Permission.CALL,
+    ),
     route("/loket/tickets", issue, methods=_POST, permission=Permission.CALL),
     route(_TICKET, chosen, permission=Permission.CALL),
     *(

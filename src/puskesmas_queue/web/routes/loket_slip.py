@@ -11,11 +11,13 @@ from puskesmas_queue.web.routing import route
 
 
 def show(page: Page) -> Response:
-    """Show a number and print its slip."""
+    """Show a number; the page prints once what the link at the counter named."""
+    job = page.query.get("job", "")
     return page.render(
         "loket/slip.html",
         view=ticket_view(page.clinic, page.path["code"]),
         by_page=providers.is_printed_by_page(page.clinic),
+        job=job if providers.JOB.fullmatch(job) else "",
     )
 
 
@@ -26,8 +28,8 @@ def print_slip(page: Page) -> Response:
         page.path["code"],
         DEFAULT_LANGUAGE,
         "counter",
-        "" if counter is None else str(counter),
-        page.form.get("job", ""),
+        place_name="" if counter is None else str(counter),
+        job=page.form.get("job", ""),
     )
     printed = providers.print_slip(page.clinic, order)
     return JSONResponse({"state": printed.state})

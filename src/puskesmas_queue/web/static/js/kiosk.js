@@ -11,14 +11,12 @@
  */
 
 import { connectLive } from "./live.js";
+import { newJob, printBy, printOnce, showState } from "./printing.js";
 
 const RETRY_MS = 2000;
 const FORGET_ISSUE_MS = 120_000; // whoever asked has gone to the staff by then
 const FORGET_PAGE_MS = 20_000;
 const IDLE_QUESTION_S = 15;
-const PRINTED_KEY = "kiosk.printed";
-const PRINTED_KEPT = 20;
-const PRINT_TIMEOUT_MS = 45_000; // a few printers, each with its own patience
 const UNPRINTED_S = 45; // time to photograph the number
 
 const body = document.body;
@@ -241,10 +239,8 @@ document.addEventListener("click", (event) => {
     find("[data-idle]").close();
     startOver();
   }
-  if (event.target.closest("[data-print-again]")) {
-    printSlip(thisPage(), newJob());
-    startClearing();
-  }
+  const again = event.target.closest("[data-print-again]");
+  if (again) printBy(again, () => printSlip(thisPage(), newJob()));
   if (event.target.closest("[data-speak]")) speakPage();
 });
 
@@ -261,57 +257,27 @@ function startClearing(seconds) {
   stopClearing = runRing(countdown, seconds ?? Number(page.dataset.clearS), startOver);
 }
 
-function wasPrinted(code) {
-  try {
-    const codes = JSON.parse(window.sessionStorage.getItem(PRINTED_KEY) ?? "[]");
-    if (codes.includes(code)) return true;
-    window.sessionStorage.setItem(PRINTED_KEY, JSON.stringify([...codes, code].slice(-PRINTED_KEPT)));
-  } catch {
-    // Without storage a second print is the smaller evil.
-  }
-  return false;
-}
-
 async function showTicket(page) {
   const again = find("[data-print-again]", page);
   if (again) again.hidden = false;
-  if (page.hasAttribute("data-print")) {
-    await document.fonts.ready;
-    // Noted only now: a page that was left before has printed nothing.
-    if (page.isConnected && !wasPrinted(page.dataset.code)) {
-      printSlip(page, `first-print-${page.dataset.code}`);
-    }
-  }
-  if (page.isConnected) startClearing();
+  if (!page.hasAttribute("data-print")) return startClearing();
+  await document.fonts.ready;
+  // A page that was left before has printed nothing.
+  if (!page.isConnected) return undefined;
+  return printBy(again, () => printSlip(page, `first-print-${page.dataset.code}`));
 }
 
 /** By the clinic's printers where it has some; by this browser where they leave it to the page. */
 async function printSlip(page, job) {
-  const state = page.dataset.printAt ? await askToPrint(page.dataset.printAt, job) : "by_page";
-  if (!page.isConnected) return;
-  if (state === "by_page") window.print(); // with --kiosk-printing there is no question
-  const note = find("[data-unprinted]", page);
-  if (note) note.hidden = state !== "failed";
-  if (state === "failed") startClearing(UNPRINTED_S);
-}
-
-/** A tap is a job of its own; the slip of a page that is loaded again is the same job. */
-function newJob() {
-  const bytes = [...window.crypto.getRandomValues(new Uint8Array(12))];
-  return `again-${bytes.map((byte) => byte.toString(36).padStart(2, "0")).join("")}`;
-}
-
-async function askToPrint(path, job) {
-  try {
-    const answer = await fetch(path, {
-      method: "POST",
-      body: new URLSearchParams({ job }),
-      signal: AbortSignal.timeout(PRINT_TIMEOUT_MS),
-    });
-    return answer.ok ? (await answer.json()).state : "failed";
-  } catch {
-    return "failed";
+  const path = page.dataset.printAt;
+  if (path) {
+    stopClearing();
+    showState(page, "printing");
   }
+  const state = await printOnce(path, job, () => page.isConnected);
+  if (!page.isConnected) return;
+  showState(page, state);
+  startClearing(state === "printed" ? undefined : UNPRINTED_S);
 }
 
 /* --- Reading aloud, where the computer has a voice ------------------------------------------ */

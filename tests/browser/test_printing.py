@@ -1,0 +1,288 @@
+"""The paper: printed once, whatever happens to the page; where it fails, patient and staff know."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from browser.axe import violations
+from browser.hall import Hall, take
+from support.chromium import Pages
+from support.distributions import shelf_on_path
+from support.server import Server, run_command, running
+
+pytestmark = pytest.mark.browser
+
+CODE = """
+import time
+from pathlib import Path
+
+from puskesmas_queue.api import Printed, Printer, hookimpl
+
+FOLDER = Path({folder!r})
+
+
+def print_slip(slip, ctx):
+    job = FOLDER / f"{{slip.job}}.job"
+    if job.exists():
+        return Printed(*job.read_text().split("|"))
+    answer = (FOLDER / "answer").read_text()
+    while (FOLDER / "busy").exists():
+        time.sleep(0.02)
+    with (FOLDER / "slips").open("a") as file:
+        file.write(f"{{slip.ticket.number}} {{answer.partition('|')[0]}}\\n")
+    job.write_text(answer)
+    return Printed(*answer.split("|"))
+
+
+@hookimpl
+def register_printers():
+    return [Printer("folder", print_slip)]
+"""
+"""A printer that is a folder; as all have to, it prints no job that it knows again."""
+
+
+@dataclass
+class Office:
+    """The folder: what the printer answers, and what it was asked for."""
+
+    folder: Path
+
+    def answer(self, state: str, detail: str = "") -> None:
+        """Let it fare so from now on."""
+        (self.folder / "answer").write_text(f"{state}|{detail}")
+
+    def slips(self) -> list[str]:
+        """Return what was printed or tried, each with how it fared."""
+        file = self.folder / "slips"
+        return file.read_text().splitlines() if file.exists() else []
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
+    """The folder that is the printer."""
+    return Office(tmp_path_factory.mktemp("office"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, office: Office) -> Iterator[Server]:
+    """One demo with that printer, and the browser as the last resort."""
+    folder = tmp_path_factory.mktemp("printing")
+    shelf, demo = folder / "shelf", folder / "demo"
+    shelf.mkdir()
+    with shelf_on_path(shelf) as plugins:
+        plugins.install("office", CODE.format(folder=str(office.folder)))
+    env = {"PYTHONPATH": str(shelf)}
+    start = ("demo", "--port", 0, "--json", "--dir", demo)
+    with running(*start, folder=folder) as first:
+        assert httpx.get(first.pages["kiosk"], timeout=30).status_code == 200
+    for command in (
+        ["plugin", "enable", "office"],
+        ["settings", "set", "kiosk.printers", "folder, browser"],
+    ):
+        done = run_command(*command, "--config", demo / "puskesmas.toml", env=env)
+        assert done.returncode == 0, done.stderr
+    with running(*start, folder=folder, env=env) as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def _new_paper(office: Office) -> None:
+    """It prints, and nothing was printed yet."""
+    office.answer("printed")
+    for name in ("busy", "slips"):
+        (office.folder / name).unlink(missing_ok=True)
+
+
+def kiosk_that_counts(hall: Hall) -> tuple[Page, list[str]]:
+    """Open a kiosk; the list holds what its browser printed."""
+    kiosk, printed = hall.kiosk(), []
+    kiosk.context.expose_function("noted", lambda: printed.append("browser"))
+    kiosk.context.add_init_script("window.print = () => window.noted()")
+    kiosk.reload()
+    return kiosk, printed
+
+
+def wait_for_slips(page: Page, office: Office, count: int) -> list[str]:
+    """Wait until so many were asked for, and a moment for one too many."""
+    for _ in range(100):
+        if len(office.slips()) >= count:
+            break
+        page.wait_for_timeout(50)
+    page.wait_for_timeout(300)
+    return office.slips()
+
+
+def again(page: Page) -> None:
+    """Tap "Cetak lagi", and once more with the same finger."""
+    button = page.get_by_role("button", name="Cetak lagi")
+    expect(button).to_be_enabled()
+    button.dblclick()
+    button.dispatch_event("click")
+
+
+def test_one_slip_whatever_happens_to_the_page(hall: Hall, office: Office):
+    """Loaded again, gone back to, opened in a second tab: one slip, and one more for a tap."""
+    kiosk, printed = kiosk_that_counts(hall)
+    number = take(kiosk, "umum", "umum", "umum")
+    assert wait_for_slips(kiosk, office, 1) == [f"{number} printed"]
+    address = kiosk.url
+
+    kiosk.reload()
+    kiosk.get_by_role("link", name="Selesai").click()
+    kiosk.wait_for_url("**/kiosk")
+    kiosk.go_back()
+    kiosk.wait_for_url(address)
+    second = kiosk.context.new_page()
+    second.goto(address)
+    expect(second.locator("h1")).to_contain_text(number)
+    assert wait_for_slips(second, office, 2) == [f"{number} printed"]
+
+    again(second)
+    assert wait_for_slips(second, office, 2) == [f"{number} printed"] * 2
+    assert printed == []
+
+
+def test_the_browser_is_the_last_resort(hall: Hall, office: Office, pages: Pages):
+    """A printer without paper: the kiosk's browser prints, once; staff are told until it works."""
+    desk = hall.counter(1, "siti")
+    day = pages.open(f"{hall.server.url}/dashboard")
+    login = hall.server.login("kepala")
+    day.fill("[name=username]", login["username"])
+    day.fill("[name=password]", login["password"])
+    day.keyboard.press("Enter")
+    expect(day.get_by_role("heading", name="Antrean hari ini")).to_be_visible()
+    kiosk, printed = kiosk_that_counts(hall)
+    office.answer("failed", "kertas habis")
+
+    number = take(kiosk, "umum", "umum", "umum")
+    expect(desk.get_by_text("Printer kiosk: kertas habis.")).to_be_visible()
+    expect(day.get_by_text("Printer kiosk: kertas habis.")).to_be_visible()
+    kiosk.reload()
+    kiosk.wait_for_timeout(500)
+    assert printed == ["browser"]
+    assert office.slips() == [f"{number} failed"]
+    expect(kiosk.get_by_text("Kertas tidak keluar")).to_be_hidden()
+    assert violations(desk) == []
+    assert violations(day) == []
+
+    office.answer("printed")
+    again(kiosk)
+    expect(desk.get_by_text("kertas habis")).to_have_count(0)
+    expect(day.get_by_text("kertas habis")).to_have_count(0)
+    assert printed == ["browser"]
+    desk.get_by_role("button", name="Tutup loket").click()
+
+
+def test_not_sure_asks_and_prints_nothing_by_itself(hall: Hall, office: Office):
+    """ "Apakah kertas sudah keluar?" stays for a while, and only a tap prints again."""
+    desk = hall.counter(1, "siti")
+    kiosk, printed = kiosk_that_counts(hall)
+    office.answer("unsure", "printer tidak menjawab")
+    number = take(kiosk, "lansia", "bpjs", "gigi")
+
+    question = kiosk.get_by_role("alert").filter(has_text="Apakah kertas sudah keluar?")
+    expect(question).to_be_visible()
+    assert int(kiosk.locator("[data-seconds]").first.inner_text()) > 30
+    assert violations(kiosk, enhanced=True) == []
+    kiosk.reload()
+    expect(question).to_be_visible()
+    assert wait_for_slips(kiosk, office, 2) == [f"{number} unsure"]
+
+    office.answer("printed")
+    again(kiosk)
+    expect(question).to_be_hidden()
+    assert wait_for_slips(kiosk, office, 2) == [f"{number} unsure", f"{number} printed"]
+    assert printed == []
+    desk.get_by_role("button", name="Tutup loket").click()
+
+
+def test_a_printer_that_takes_its_time(hall: Hall, office: Office):
+    """It says that it prints, counts no seconds meanwhile, and whoever has seen enough goes on."""
+    kiosk, _ = kiosk_that_counts(hall)
+    (office.folder / "busy").touch()
+    take(kiosk, "umum", "umum", "umum")
+
+    expect(kiosk.get_by_text("Sedang mencetak…")).to_be_visible()
+    expect(kiosk.get_by_role("button", name="Cetak lagi")).to_be_disabled()
+    expect(kiosk.locator("[data-countdown]")).to_be_hidden()
+    assert violations(kiosk, enhanced=True) == []
+    (office.folder / "busy").unlink()
+    expect(kiosk.get_by_text("Sedang mencetak…")).to_be_hidden()
+    expect(kiosk.locator("[data-countdown]")).to_be_visible()
+
+    kiosk.get_by_role("link", name="Selesai").click()
+    (office.folder / "busy").touch()
+    take(kiosk, "umum", "umum", "umum")
+    expect(kiosk.get_by_text("Sedang mencetak…")).to_be_visible()
+    kiosk.get_by_role("link", name="Selesai").click()
+    kiosk.wait_for_url("**/kiosk")
+    (office.folder / "busy").unlink()
+    assert [line.split()[1] for line in wait_for_slips(kiosk, office, 2)] == ["printed"] * 2
+
+
+def test_an_answer_that_is_lost_is_asked_for_again(hall: Hall, office: Office):
+    """The slip came out, the network took the answer: the same print is asked about again."""
+    kiosk, printed = kiosk_that_counts(hall)
+    asked: list[str] = []
+
+    def lose_the_first(route: Route) -> None:
+        asked.append(route.request.post_data or "")
+        if len(asked) == 1:
+            route.fetch()
+            route.abort()
+        else:
+            route.continue_()
+
+    kiosk.route("**/print", lose_the_first)
+    number = take(kiosk, "umum", "umum", "umum")
+
+    expect(kiosk.get_by_text("Sedang mencetak…")).to_be_visible()
+    expect(kiosk.get_by_text("Sedang mencetak…")).to_be_hidden()
+    assert office.slips() == [f"{number} printed"]
+    assert len(asked) == 2
+    assert len(set(asked)) == 1
+    expect(kiosk.get_by_text("Kertas tidak keluar")).to_be_hidden()
+    assert printed == []
+
+
+def test_nobody_prints(hall: Hall, office: Office, server: Server):
+    """The number stays for 45 s and asks to be photographed."""
+    kiosk = hall.kiosk()
+    kiosk.route("**/print", lambda route: route.fulfill(json={"state": "failed"}))
+    take(kiosk, "umum", "umum", "umum")
+    note = kiosk.get_by_role("alert").filter(has_text="Foto nomor ini")
+    expect(note).to_be_visible()
+    assert int(kiosk.locator("[data-seconds]").first.inner_text()) > 30
+    assert violations(kiosk, enhanced=True) == []
+
+
+def test_staff_print_the_slip_of_a_number_that_waits(hall: Hall, office: Office):
+    """From its details; two clicks are two tabs and one slip, "Cetak lagi" is another."""
+    desk = hall.counter(1, "siti")
+    (number,) = hall.arrive("general", unit="gigi")
+    desk.get_by_role("link", name=number).click()
+    link = desk.get_by_role("link", name="Cetak karcis")
+    tabs = []
+    for _ in range(2):
+        with desk.context.expect_page() as opened:
+            link.click()
+        tabs.append(opened.value)
+    assert wait_for_slips(desk, office, 1) == [f"{number} printed"]
+    expect(tabs[0].locator("h1")).to_contain_text(number)
+    tabs[0].reload()
+    tabs[1].reload()
+    assert wait_for_slips(tabs[1], office, 2) == [f"{number} printed"]
+
+    office.answer("unsure")
+    again(tabs[0])
+    expect(tabs[0].get_by_text("Apakah kertas sudah keluar?")).to_be_visible()
+    assert violations(tabs[0], enhanced=True) == []
+    expect(desk.get_by_text("Printer loket 1: tidak menjawab.")).to_be_visible()
+    desk.get_by_role("button", name="Sudah beres").click()
+    expect(desk.get_by_text("Printer loket 1")).to_have_count(0)
+    assert office.slips() == [f"{number} printed", f"{number} unsure"]
+    desk.get_by_role("button", name="Tutup loket").click()
