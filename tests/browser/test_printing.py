@@ -178,7 +178,7 @@ def test_the_browser_is_the_last_resort(hall: Hall, office: Office, pages: Pages
 
 
 def test_not_sure_asks_and_prints_nothing_by_itself(hall: Hall, office: Office):
-    """ "Apakah kertas sudah keluar?" stays for a while, and only a tap prints again."""
+    """The question stays for a while, and only a tap prints again."""
     desk = hall.counter(1, "siti")
     kiosk, printed = kiosk_that_counts(hall)
     office.answer("unsure", "printer tidak menjawab")
