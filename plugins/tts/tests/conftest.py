@@ -18,7 +18,7 @@ def voice_package() -> Path:
     return Path(spec.origin).parent / "data"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def put_voice(voice_package: Path) -> Callable[..., Path]:
     """Puts a voice into a folder: the real one, which speaks a language by eSpeak's phonemes."""
 

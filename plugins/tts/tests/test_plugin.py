@@ -1,9 +1,26 @@
-"""The plugin as the server meets it."""
+"""The plugin as the server meets it: settings, engines, checks, and what a hall hears."""
 
-from puskesmas_queue.testing import PluginContract
+import io
+import os
+import signal
+import time
+import wave
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+from click.testing import CliRunner
+
+from puskesmas_queue.api import Health, Role, Utterance
+from puskesmas_queue.testing import ClinicUnderTest, PluginContract
 from puskesmas_queue_tts import plugin as the_plugin
+from puskesmas_queue_tts.clinic_voice import VOICES
+from puskesmas_queue_tts.health import health_checks
+from puskesmas_queue_tts.running import Running
+from puskesmas_queue_tts.settings import Settings
 
 NAME = "tts"
+PATIENT_S = 20.0
 
 
 class TestContract(PluginContract):
@@ -11,3 +28,220 @@ class TestContract(PluginContract):
 
     name = NAME
     plugin = the_plugin
+    settings = MappingProxyType({"engines": "espeak, clips", "cache_mb": "50"})
+
+
+@pytest.fixture
+def open_clinic(tmp_path):
+    """Opens a clinic with the voice, whose engines are ready; each is closed afterwards."""
+    opened = []
+
+    def one(**settings: str) -> ClinicUnderTest:
+        clinic = ClinicUnderTest(tmp_path, [(NAME, the_plugin)], settings={NAME: settings})
+        opened.append(clinic)
+        ctx = clinic.context(NAME)
+        for engine in VOICES[ctx.clinic_id].running.engines(Settings.of(ctx).order):
+            if engine.name != "clips" and engine.problem("id") is None:
+                assert engine.wait_ready("id", PATIENT_S)
+        return clinic
+
+    yield one
+    for clinic in opened:
+        clinic.close()
+
+
+def running(clinic: ClinicUnderTest) -> Running:
+    return VOICES[clinic.context(NAME).clinic_id].running
+
+
+def looked(clinic: ClinicUnderTest) -> dict[str, Health]:
+    ctx = clinic.context(NAME)
+    return {check.name: check.check(ctx) for check in health_checks()}
+
+
+def is_there(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    ("typed", "order"),
+    [
+        ("piper, espeak, clips", ("piper", "espeak", "clips")),
+        ("Clips,PIPER", ("clips", "piper")),
+        (" espeak ,", ("espeak",)),
+    ],
+)
+def test_the_order_is_what_was_typed(typed, order):
+    assert Settings(engines=typed).order == order
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("piper, google", "Tidak dikenal: google. Pilih: piper, espeak, clips."),
+        (" , ", "Tulis paling sedikit satu: piper, espeak, clips."),
+        ("piper, espeak, piper", "Tulis setiap suara satu kali saja."),
+    ],
+)
+def test_an_order_that_cannot_be_is_refused_in_the_clinics_language(open_clinic, typed, words):
+    clinic = open_clinic(engines="espeak")
+
+    page = clinic.post(f"/admin/plugins/{NAME}", {"engines": typed, "cache_mb": "50"}, Role.ADMIN)
+
+    assert page.status_code == 422
+    assert f"“Urutan suara”: {words}" in page.text
+    assert Settings.of(clinic.context(NAME)).order == ("espeak",)
+
+
+# Engines of a clinic
+
+
+def test_engines_begin_with_the_server_and_end_with_it(open_clinic):
+    clinic = open_clinic(engines="espeak")
+    (engine,) = running(clinic).engines(("espeak",))
+    pid = engine.pid("id")
+    assert is_there(pid)
+
+    clinic.close()
+
+    assert not is_there(pid)
+    assert VOICES == {}
+
+
+def test_starting_blocks_nobody(tmp_path, put_voice):
+    """Voices load while the hall works already."""
+    put_voice(tmp_path / "voices/id")
+    began = time.monotonic()
+    made = Running(tmp_path)
+    try:
+        made.engines(("piper", "espeak", "clips"))
+        assert time.monotonic() - began < 1
+    finally:
+        made.stop()
+
+
+def test_another_order_begins_and_ends_engines(open_clinic):
+    """At the next announcement, without a new start of the server."""
+    clinic = open_clinic(engines="clips")
+    assert [one.name for one in running(clinic).engines(("clips",))] == ["clips"]
+
+    clips, espeak = running(clinic).engines(("clips", "espeak"))
+    assert espeak.wait_ready("id", PATIENT_S)
+    assert running(clinic).engines(("espeak", "clips")) == (espeak, clips)
+    pid = espeak.pid("id")
+    running(clinic).engines(("clips",))
+    assert not is_there(pid)
+    running(clinic).stop()
+    assert running(clinic).engines(("clips",)) == ()
+
+
+# What a hall hears
+
+
+def test_a_call_is_heard(open_clinic):
+    clinic = open_clinic(engines="espeak")
+    clinic.issue("umum")
+    speech = clinic.speak(clinic.call_next(2), NAME)
+
+    assert len(speech.sound) >= 2
+    for sound in speech.sound:
+        with wave.open(io.BytesIO(sound)) as file:
+            assert file.getnframes() / file.getframerate() > 0.5
+    assert clinic.faults() == []
+
+
+def test_without_any_voice_the_page_speaks_itself(open_clinic):
+    """Nothing is wrong with a clinic that recorded no clips yet: no fault is counted."""
+    clinic = open_clinic(engines="clips")
+    clinic.issue("umum")
+
+    assert clinic.speak(clinic.call_next(), NAME).sound == ()
+    assert clinic.faults() == []
+
+
+def test_the_voice_is_killed_between_two_calls_and_the_hall_hears_both(open_clinic):
+    clinic = open_clinic(engines="espeak")
+    (engine,) = running(clinic).engines(("espeak",))
+    clinic.issue("umum")
+    assert clinic.speak(clinic.call_next(), NAME).sound
+    pid = engine.pid("id")
+    os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + PATIENT_S
+    while engine.pid("id") in (None, pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert engine.wait_ready("id", PATIENT_S)
+
+    clinic.issue("gigi")
+    assert clinic.speak(clinic.call_next(2), NAME).sound
+
+
+# Checks
+
+
+def test_each_engine_says_how_it_is(open_clinic, put_voice):
+    clinic = open_clinic(engines="piper, espeak")
+
+    found = looked(clinic)
+    missing = "there is no voice for id: puskesmas-queue tts download-voice"
+    assert found["piper"] == Health("note", missing)
+    assert found["espeak"].state == "ok"
+    assert found["espeak"].text.startswith("speaks id: ")
+    assert "en: " in found["espeak"].text
+    assert found["clips"] == Health("note", "not in the setting engines: it is not asked")
+
+    put_voice(clinic.context(NAME).folder / "voices/id")
+    found = looked(clinic)
+    assert found["piper"].state == "ok"
+    assert "en: " not in found["piper"].text
+
+
+def test_a_spoilt_voice_is_what_is_wrong(open_clinic, put_voice):
+    clinic = open_clinic(engines="piper")
+    model = put_voice(clinic.context(NAME).folder / "voices/id")
+    model.with_name(f"{model.name}.json").write_text("{}")
+
+    found = looked(clinic)["piper"]
+    assert found.state == "wrong"
+    assert "does not describe a voice of Piper" in found.text
+
+
+def test_a_hall_that_does_not_use_the_voice_is_told_how(open_clinic):
+    clinic = open_clinic(engines="clips")
+    found = looked(clinic)["announcer"]
+    assert found.state == "note"
+    assert 'settings set display.announcers "tts, browser"' in found.text
+    clinic.set("display.announcers", "tts, browser")
+    assert looked(clinic)["announcer"].state == "ok"
+
+
+def test_a_check_leaves_no_process(open_clinic):
+    clinic = open_clinic(engines="clips")
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    before = children.read_text()
+
+    assert looked(clinic)["clips"].state == "note"
+    for check in health_checks():
+        check.check(clinic.context(NAME))
+
+    assert children.read_text() == before
+
+
+def test_the_commands_are_those_of_voices():
+    result = CliRunner().invoke(the_plugin.register_commands(), ["--help"])
+
+    for name in ("clips", "download-voice", "use"):
+        assert f"\n  {name} " in result.output
+
+
+def test_a_clinic_that_was_not_begun_has_no_voice(open_clinic):
+    """An announcement while the server ends: nothing is begun that nobody would end."""
+    clinic = open_clinic(engines="espeak")
+    ctx = clinic.context(NAME)
+    the_plugin.shutdown(ctx)
+
+    utterance = Utterance(("Nol.",), "id", "main", "page")
+    assert the_plugin.speak(utterance, ctx).sound == ()

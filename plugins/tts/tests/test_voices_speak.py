@@ -10,6 +10,8 @@ import sys
 import threading
 import time
 import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,8 @@ NUMBER = "Nomor antrean, P, nol nol tiga."
 DIRECTION = "Silakan menuju loket satu."
 PATIENT_S = 20.0
 """Where a test is not about time: this machine may be busy."""
+SLACK_S = 0.4
+"""What a busy machine may need to wake a thread."""
 
 
 def measured(sound: bytes) -> tuple[int, float, float]:
@@ -34,24 +38,39 @@ def measured(sound: bytes) -> tuple[int, float, float]:
     return rate, len(samples) / rate, loudness
 
 
+@contextmanager
+def ready(engine: Piper | ESpeak) -> Iterator[Piper | ESpeak]:
+    """An engine that is loaded, and ended afterwards."""
+    engine.start()
+    try:
+        assert engine.wait_ready("id", PATIENT_S)
+        yield engine
+    finally:
+        engine.stop()
+
+
+@pytest.fixture(scope="module")
+def with_piper(tmp_path_factory, put_voice):
+    """Piper with a voice for Indonesian, for every test here: none harms it."""
+    folder = tmp_path_factory.mktemp("piper")
+    put_voice(folder / "voices/id")
+    with ready(Piper(folder)) as engine:
+        yield engine
+
+
 @pytest.fixture
-def with_piper(tmp_path, put_voice):
-    """Piper with a voice for Indonesian, ready."""
+def own_piper(tmp_path, put_voice):
+    """One that may be killed, in the test's own folder."""
     put_voice(tmp_path / "voices/id")
-    engine = Piper(tmp_path)
-    engine.start()
-    assert engine.wait_ready("id", PATIENT_S)
-    yield engine
-    engine.stop()
+    with ready(Piper(tmp_path)) as engine:
+        yield engine
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def with_espeak():
-    engine = ESpeak()
-    engine.start()
-    assert engine.wait_ready("id", PATIENT_S)
-    yield engine
-    engine.stop()
+    """The same of eSpeak."""
+    with ready(ESpeak()) as engine:
+        yield engine
 
 
 def test_piper_speaks(with_piper, record_property, capsys):
@@ -87,7 +106,7 @@ def test_espeak_speaks(with_espeak, record_property, capsys):
         assert rate == 22_050
         assert shortest_s < spoken_s < longest_s
         assert loudness > 0.03
-        assert took_s < 0.5
+        assert took_s < spoken_s / 2
     record_property("real_time_factor", round(took_s / spoken_s, 4))
     with capsys.disabled():
         print(f"\n    espeak: real-time factor {took_s / spoken_s:.4f}")
@@ -136,10 +155,10 @@ def test_two_calls_at_once_both_complete(with_piper):
     assert measured(sounds["Nol."])[1] < measured(sounds[NUMBER])[1]
 
 
-def test_piper_is_killed_in_the_middle_and_the_next_engine_speaks(with_piper, with_espeak):
+def test_piper_is_killed_in_the_middle_and_the_next_engine_speaks(own_piper, with_espeak):
     """Within the time that a call has; Piper is left alone, and is back by itself."""
-    voice = Voice([with_piper, with_espeak])
-    pid = with_piper.pid("id")
+    voice = Voice([own_piper, with_espeak])
+    pid = own_piper.pid("id")
     # Stopped, it is certainly in the middle of the sentence when it is killed.
     os.kill(pid, signal.SIGSTOP)
     killer = threading.Timer(0.2, os.kill, (pid, signal.SIGKILL))
@@ -152,24 +171,24 @@ def test_piper_is_killed_in_the_middle_and_the_next_engine_speaks(with_piper, wi
     killer.join()
     assert spoken.engine == "espeak"
     assert all(measured(sound)[2] > 0.03 for sound in spoken.sounds)
-    assert took_s < 1
-    assert voice.is_resting(with_piper)
-    assert with_piper.wait_ready("id", PATIENT_S)
-    assert with_piper.pid("id") != pid
-    assert measured(with_piper.synthesise(NUMBER, "id", 1.0, PATIENT_S))[2] > 0.03
+    assert took_s < 0.85 + SLACK_S
+    assert voice.is_resting(own_piper)
+    assert own_piper.wait_ready("id", PATIENT_S)
+    assert own_piper.pid("id") != pid
+    assert measured(own_piper.synthesise(NUMBER, "id", 1.0, PATIENT_S))[2] > 0.03
 
 
-def test_piper_that_hangs_leaves_time_for_the_next_engine(with_piper, with_espeak):
-    voice = Voice([with_piper, with_espeak])
-    pid = with_piper.pid("id")
+def test_piper_that_hangs_leaves_time_for_the_next_engine(own_piper, with_espeak):
+    voice = Voice([own_piper, with_espeak])
+    pid = own_piper.pid("id")
     os.kill(pid, signal.SIGSTOP)
     try:
         began = time.monotonic()
         assert voice.speak((NUMBER, DIRECTION), "id", 1.0, 0.85).engine == "espeak"
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 0.85 + SLACK_S
         began = time.monotonic()
         assert voice.speak((NUMBER, DIRECTION), "id", 1.0, 0.85).engine == "espeak"
-        assert time.monotonic() - began < 0.3
+        assert time.monotonic() - began < 0.5
     finally:
         os.kill(pid, signal.SIGCONT)
 
@@ -193,33 +212,33 @@ def test_there_is_one_process_a_voice(with_piper):
     assert len(pids) == 1
 
 
-def test_another_voice_takes_over_by_itself(with_piper, tmp_path, put_voice):
+def test_another_voice_takes_over_by_itself(own_piper, tmp_path, put_voice):
     """The process of the one before is ended, and the fingerprint is another."""
-    pid, fingerprint = with_piper.pid("id"), with_piper.fingerprint("id")
-    assert with_piper.fingerprint("id") == fingerprint
+    pid, fingerprint = own_piper.pid("id"), own_piper.fingerprint("id")
+    assert own_piper.fingerprint("id") == fingerprint
     put_voice(tmp_path / "voices/id", "ms", "another-voice")
 
-    assert with_piper.fingerprint("id") != fingerprint
-    assert measured(with_piper.synthesise(NUMBER, "id", 1.0, PATIENT_S))[2] > 0.03
-    assert with_piper.pid("id") != pid
+    assert own_piper.fingerprint("id") != fingerprint
+    assert measured(own_piper.synthesise(NUMBER, "id", 1.0, PATIENT_S))[2] > 0.03
+    assert own_piper.pid("id") != pid
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_a_voice_that_is_taken_away(with_piper, tmp_path):
+def test_a_voice_that_is_taken_away(own_piper, tmp_path):
     for file in (tmp_path / "voices/id").iterdir():
         file.unlink()
 
-    assert "download-voice" in with_piper.problem("id")
+    assert "download-voice" in own_piper.problem("id")
     with pytest.raises(EngineFailed, match="download-voice"):
-        with_piper.synthesise(NUMBER, "id", 1.0, PATIENT_S)
+        own_piper.synthesise(NUMBER, "id", 1.0, PATIENT_S)
 
 
-def test_a_voice_for_english_is_optional(with_piper, tmp_path, put_voice):
-    assert with_piper.problem("id") is None
-    assert "no voice for en" in with_piper.problem("en")
+def test_a_voice_for_english_is_optional(own_piper, tmp_path, put_voice):
+    assert own_piper.problem("id") is None
+    assert "no voice for en" in own_piper.problem("en")
     put_voice(tmp_path / "voices/en", "en-us")
-    assert with_piper.problem("en") is None
-    sound = with_piper.synthesise("Ticket number three.", "en", 1.0, PATIENT_S)
+    assert own_piper.problem("en") is None
+    sound = own_piper.synthesise("Ticket number three.", "en", 1.0, PATIENT_S)
     assert measured(sound)[2] > 0.03
 
 

@@ -18,6 +18,7 @@ from puskesmas_queue_tts.voices import (
 )
 
 MODULE = "puskesmas_queue_tts.piper_process"
+NOT_INSTALLED = 'it is not installed: pip install "puskesmas-queue-tts[piper]"'
 Identity = tuple[str, int, int, int]
 """Path, size, and the times of both files: where these are the same, so is the voice."""
 
@@ -74,11 +75,16 @@ class Piper:
     def problem(self, language: str) -> str | None:
         """Say why it cannot speak a language; so the others, see `Engine`."""
         if piper_version() is None:
-            return 'it is not installed: pip install "puskesmas-queue-tts[piper]"'
+            return NOT_INSTALLED
         voice = self._look(language)
         if voice is None:
             return f"there is no voice for {language}: puskesmas-queue tts download-voice"
         return voice.problem
+
+    def is_spoilt(self) -> bool:
+        """Say whether a voice is there and cannot be used."""
+        found = map(self._look, LANGUAGES)
+        return any(voice is not None and voice.problem is not None for voice in found)
 
     def fingerprint(self, language: str) -> str:
         """Name the voice: Piper's version and the digest of its files."""
@@ -98,8 +104,7 @@ class Piper:
             if self._is_stopped:
                 raise EngineFailed("it was ended")
             if voice.process is None:
-                arguments = (str(voice.file.model), str(voice.file.description))
-                voice.process = SpeakingProcess(f"piper {language}", MODULE, arguments)
+                voice.process = speaking_process(voice.file, language)
                 voice.process.start()
             return voice.process
 
@@ -120,6 +125,12 @@ class Piper:
                 voice = _Voice(identity, None, str(error))
             self._voices[language] = voice
             return voice
+
+
+def speaking_process(voice: VoiceFile, language: str) -> SpeakingProcess:
+    """Make the process that speaks with a voice; it is not begun."""
+    arguments = (str(voice.model), str(voice.description))
+    return SpeakingProcess(f"piper {language}", MODULE, arguments)
 
 
 @cache

@@ -1,5 +1,8 @@
 """What the server calls."""
 
+import logging
+
+import click
 from pydantic import BaseModel
 
 from puskesmas_queue.api import (
@@ -18,12 +21,14 @@ from puskesmas_queue.api import (
 )
 from puskesmas_queue_tts import pages, words_page
 from puskesmas_queue_tts.clinic_voice import VOICES, ClinicVoice, voice_of
-from puskesmas_queue_tts.health import health_checks
+from puskesmas_queue_tts.engine import EngineFailed
+from puskesmas_queue_tts.health import ANNOUNCER, health_checks
 from puskesmas_queue_tts.settings import Settings
 
 BUDGET_S = 0.85
 """Of the second that an announcer has; the rest is for what surrounds the engines."""
 MANAGE = Permission.MANAGE_SETTINGS
+log = logging.getLogger(__name__)
 
 
 @hookimpl
@@ -66,13 +71,22 @@ def day_closed(fact: Fact, day: DayFact, ctx: Context) -> None:
 @hookimpl
 def register_announcers() -> list[Announcer]:
     """Bring the announcer `tts`."""
-    return [Announcer("tts", speak)]
+    return [Announcer(ANNOUNCER, speak)]
 
 
 @hookimpl
 def register_health_checks(ctx: Context) -> list[HealthCheck]:
     """Let each engine say whether it speaks."""
     return health_checks()
+
+
+@hookimpl
+def register_commands() -> click.Command:
+    """Bring `puskesmas-queue tts`."""
+    # What fetches voices is loaded when somebody asks for it.
+    from puskesmas_queue_tts.commands import tts  # noqa: PLC0415
+
+    return tts
 
 
 @hookimpl
@@ -98,5 +112,10 @@ def register_nav() -> list[NavItem]:
 
 
 def speak(utterance: Utterance, ctx: Context) -> Speech:
-    """Speak by the first engine that does."""
-    return voice_of(ctx).announce(utterance, ctx, BUDGET_S)
+    """Speak by the first engine that does; where none does, the page's own browser speaks."""
+    try:
+        return voice_of(ctx).announce(utterance, ctx, BUDGET_S)
+    except EngineFailed as error:
+        # No fault of the plugin: a clinic may have no voice yet.
+        log.warning("voice: %s", error)
+        return Speech()

@@ -36,7 +36,7 @@ def make_engines(folder: Path, names: Sequence[str]) -> list[Engine]:
         "espeak": ESpeak,
         "clips": lambda: Clips(folder / CLIPS),
     }
-    return [makers[name]() for name in names if name in makers]
+    return [makers[name]() for name in names]
 
 
 class Running:
@@ -66,7 +66,7 @@ class Running:
                 self._engines[engine.name] = engine
                 if isinstance(engine, Warm):
                     engine.start()
-            return tuple(self._engines[name] for name in order if name in self._engines)
+            return tuple(self._engines[name] for name in order)
 
     def stop(self) -> None:
         """End every engine."""

@@ -7,6 +7,8 @@ A voice is two files, `NAME.onnx` and its description `NAME.onnx.json`. The clin
 
 import hashlib
 import json
+import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,3 +126,38 @@ def read_description(told: bytes, name: str) -> tuple[str, int]:
     if found.get("phoneme_type", "espeak") != "espeak":
         raise BadVoice(f"{name} describes a voice that needs other phonemes than eSpeak's")
     return speaks, rate
+
+
+def install_voice(model: Path, folder: Path, language: str) -> VoiceFile:
+    """
+    Let a clinic use a voice: copy both files to where its engine looks, and delete the one before.
+
+    Args:
+        model: The voice's `.onnx`, anywhere.
+        folder: The plugin's folder of the clinic.
+        language: `id` or `en`: what it is to speak.
+
+    Raises:
+        BadVoice: It is no voice.
+        OSError: It cannot be written: no room, no right.
+    """
+    read_voice(model)
+    place = folder / FOLDER / language
+    place.mkdir(parents=True, exist_ok=True)
+    target = place / model.name
+    if not (target.exists() and target.samefile(model)):
+        # The description comes last: a voice without one is not seen.
+        for source, goal in (
+            (model, target),
+            (description_of(model), description_of(target)),
+        ):
+            half = goal.with_name(f".{goal.name}.part")
+            shutil.copyfile(source, half)
+            half.replace(goal)
+    for other in place.glob(f"*{MODEL}"):
+        if other.name != target.name:
+            description_of(other).unlink(missing_ok=True)
+            # Windows keeps a file that a server reads; without its description nobody looks at it.
+            with suppress(PermissionError):
+                other.unlink()
+    return read_voice(target)
