@@ -1,7 +1,8 @@
 """
-The contract of the example plugins on PostgreSQL.
+The contract of plugins with tables on PostgreSQL.
 
-On SQLite their own tests hold it, in a clean environment (`tests/packaging/test_example.py`).
+On SQLite their own tests hold it, those of the examples in a clean environment
+(`tests/packaging/test_example.py`).
 """
 
 from types import MappingProxyType
@@ -12,6 +13,9 @@ from puskesmas_queue.storage.plugin_data import PluginDatabase
 from puskesmas_queue.testing import PluginContract
 from puskesmas_queue_day_journal import plugin as day_journal
 from puskesmas_queue_family_units import plugin as family_units
+from puskesmas_queue_tts import plugin as tts
+from puskesmas_queue_tts import pronunciation, zones
+from puskesmas_queue_tts.zones import ZoneVoice
 
 pytestmark = pytest.mark.postgres
 
@@ -44,3 +48,22 @@ class TestFamilyUnits(OnPostgresql):
     name = "family_units"
     plugin = family_units
     online = MappingProxyType({"address": "https://webhook.example.org/calls"})
+
+
+class TestTts(OnPostgresql):
+    name = "tts"
+    plugin = tts
+
+    def test_words_and_halls_are_kept(self, tmp_path):
+        """Stored, changed and taken back; a hall's last sound comes back with its zone."""
+        with self.opened(tmp_path) as clinic:
+            ctx = clinic.context(self.name)
+            for spoken in ("gawat darurat", "u ge de"):
+                assert pronunciation.say(ctx, "id", "", "UGD", spoken) is None
+            assert pronunciation.load(ctx).own == {("id", "", "UGD"): "u ge de"}
+            pronunciation.forget(ctx, "id", "", "UGD")
+            assert pronunciation.load(ctx).own == {}
+            zones.note_heard(ctx, "main")
+            zones.note_there(ctx, "main")
+            assert zones.save(ctx, ZoneVoice("main", 90, "soft", 3))
+            assert zones.load(ctx) == [ZoneVoice("main", 90, "soft", 3, ctx.now)]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from puskesmas_queue.api import Role
+from puskesmas_queue.services.plugin_settings import InvalidForm
 from puskesmas_queue_tts import plugin, pronunciation, wav, zones
 from puskesmas_queue_tts.clinic_voice import VOICES
 from puskesmas_queue_tts.zones import ZoneVoice
@@ -40,7 +41,7 @@ def text_of(answer) -> str:
 def test_the_page_says_which_voices_work(clinic):
     """And why the others do not."""
     page = text_of(clinic.get(HOME, ADMIN))
-    assert "1 Rekaman klinik Bisa Belum bisa no recordings in" in page
+    assert "1. Rekaman klinik Bisa Belum bisa no recordings in" in page
     assert page.count("Tidak dipakai") == 4
     assert "id : kurang 1 rekaman" in page
     assert "0 potongan suara, 0 MB dari 200 MB" in page
@@ -266,3 +267,12 @@ def test_without_its_tables_or_engines_a_call_goes_on(clinic):
         path.unlink()
     speech = clinic.speak(ticket, "tts", "browser")
     assert speech.sound == ()
+
+
+@pytest.mark.parametrize("folder", ["../id", "/etc", "a/b", "id*"])
+def test_recordings_are_looked_for_in_their_folder_only(clinic, folder):
+    """No setting leads out of it."""
+    with pytest.raises(InvalidForm):
+        clinic.configure(NAME, recorded_language=folder)
+    clinic.configure(NAME, recorded_language="jv")
+    assert "no recordings in" in text_of(clinic.get(HOME, ADMIN))

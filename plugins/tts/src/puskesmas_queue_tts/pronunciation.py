@@ -41,12 +41,13 @@ _OF_ALL: Mapping[str, Mapping[str, str]] = {
         "WITA": "Central Indonesia Time", "WIT": "Eastern Indonesia Time",
     },
 }  # fmt: skip
-# eSpeak's rules, from which Piper's phonemes come as well, drop the vowel in the middle.
-_BY_RULES: Mapping[str, Mapping[str, str]] = {"id": {"pasien": "pasiyen"}, "en": {}}
-_OF_ENGINE = {"piper": _BY_RULES, "espeak": _BY_RULES}
+# The rules of eSpeak drop a vowel of it. Piper's voices learned what such sounds stand for.
+_OF_ENGINE: Mapping[str, Mapping[str, Mapping[str, str]]] = {
+    "espeak": {"id": {"pasien": "pasiyen"}, "en": {}},
+}
 _CAPITALS = {letter: letter for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
-# The same rules call a lone capital letter by its name, and better than they read "pe" or "be".
-# Only these lose their sound behind another letter.
+# The rules of eSpeak, from which Piper's sounds come as well, call a lone capital letter by its
+# name, and better than they read "pe" or "be". Only these lose their sound behind another letter.
 _BY_RULES_LETTERS = {
     "id": {**_CAPITALS, "F": "ef", "S": "es", "X": "eks"},
     "en": _CAPITALS,

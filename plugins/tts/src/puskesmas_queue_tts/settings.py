@@ -31,7 +31,7 @@ class Settings(BaseModel):
     recorded_language: str = Field(
         default="id",
         max_length=20,
-        pattern=r"[A-Za-z][A-Za-z0-9_-]*",
+        pattern=r"^[A-Za-z][A-Za-z0-9_-]*$",
         title="Bahasa rekaman klinik",
         description="Nama folder rekaman yang diputar untuk panggilan bahasa Indonesia: id, "
         "atau jv untuk bahasa Jawa, mad untuk bahasa Madura.",
