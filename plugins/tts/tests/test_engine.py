@@ -114,6 +114,24 @@ def test_an_engine_that_failed_is_left_alone_longer_each_time(voice, pair, clock
     assert not voice.is_resting(pair[0])
 
 
+def test_who_has_time_asks_an_engine_that_is_left_alone(voice, pair, clock):
+    """What is spoken in advance finds out that it speaks again; its failures count for nothing."""
+    pair[0].failure = EngineFailed("too slow")
+    voice.speak(PARTS, "id", 1.0, 1.0)
+    asked = len(pair[0].asked)
+    assert voice.speak(PARTS, "id", 1.0, 6.0).engine == "two"
+    assert len(pair[0].asked) == asked + 1
+    clock.now += 5.1
+    assert not voice.is_resting(pair[0])
+
+    voice.speak(PARTS, "id", 1.0, 1.0)
+    assert voice.is_resting(pair[0])
+    pair[0].failure = None
+    assert voice.speak(PARTS, "id", 1.0, 6.0).engine == "one"
+    assert not voice.is_resting(pair[0])
+    assert voice.speak(PARTS, "id", 1.0, 1.0).engine == "one"
+
+
 @pytest.mark.parametrize("failure", [EngineStarting("loading"), TextRefused("no clip for Q")])
 def test_an_engine_is_not_left_alone_for_what_is_no_fault(voice, pair, failure):
     pair[0].failure = failure

@@ -17,6 +17,8 @@ LONGEST_TEXT = 400
 """Characters of one part; half a minute of speech."""
 RESERVE_S = 0.15
 """What is kept of the time for each engine that could still be asked."""
+PATIENT_S = 2.0
+"""Who has more time than this speaks in advance, and lets calls go first."""
 REST_S = 5.0
 LONGEST_REST_S = 300.0
 log = logging.getLogger(__name__)
@@ -109,7 +111,7 @@ class Voice:
     The engines of a clinic in their order: the first that speaks in time counts.
 
     One that failed is left alone for a while, twice as long each further time, so that a dead
-    engine does not cost each call its share of the second.
+    engine does not cost each call its share of the second. Who has time asks it all the same.
 
     Args:
         engines: In the order in which they are asked.
@@ -160,7 +162,10 @@ class Voice:
             reserve_s = (len(able) - place - 1) * RESERVE_S
             try:
                 texts = [worded(engine.name, part) for part in parts]
-                return self._speak(engine, texts, language, speed, end - reserve_s, kept)
+                may_wake = budget_s > PATIENT_S
+                return self._speak(
+                    engine, texts, language, speed, end - reserve_s, kept, may_wake=may_wake
+                )
             except EngineFailed as error:
                 reasons.append(f"{engine.name}: {error}")
         raise EngineFailed("; ".join(reasons) or f"no engine speaks {language}")
@@ -173,13 +178,15 @@ class Voice:
         speed: float,
         end: float,
         kept: Kept,
+        *,
+        may_wake: bool,
     ) -> Spoken:
         for text in texts:
             refuse_unspeakable(text)
         fingerprint = engine.fingerprint(language)
         known = [kept(fingerprint, text) for text in texts]
         is_new = None in known
-        if is_new and self.is_resting(engine):
+        if is_new and not may_wake and self.is_resting(engine):
             raise EngineFailed("failed lately")
         if is_new and self._clock() >= end:
             raise EngineFailed("no time left")
@@ -205,7 +212,9 @@ class Voice:
 
     def _rest(self, engine: Engine, error: EngineFailed) -> None:
         with self._lock:
-            _, last_s = self._rests.get(engine.name, (0.0, 0.0))
+            until, last_s = self._rests.get(engine.name, (0.0, 0.0))
+            if self._clock() < until:
+                return
             rest_s = min(last_s * 2 or REST_S, LONGEST_REST_S)
             self._rests[engine.name] = self._clock() + rest_s, rest_s
         log.warning("voice %s: %s; left alone for %.0f s", engine.name, error, rest_s)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from itertools import count
 from typing import IO
 
-from puskesmas_queue_tts.engine import EngineFailed, EngineStarting
+from puskesmas_queue_tts.engine import PATIENT_S, EngineFailed, EngineStarting
 from puskesmas_queue_tts.frames import (
     FAILURE,
     QUESTION,
@@ -28,8 +28,6 @@ from puskesmas_queue_tts.frames import (
 LOAD_S = 60.0
 HANG_S = 20.0
 """A sentence that takes longer never ends."""
-PATIENT_S = 2.0
-"""Who has more time than this, as whoever speaks in advance has, lets others go first."""
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 STOP_S = 2.0
