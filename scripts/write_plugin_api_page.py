@@ -28,8 +28,8 @@ aware, and in UTC where nothing else is said. This page is written by
 """
 GROUPS = {
     "What hooks are given": [
-        "Context", "Fact", "TicketFact", "DayFact", "TicketRequest", "LineHeads", "Head", "Ratio",
-        "RatioState", "Call", "PluginData", "PluginDataUnavailable",
+        "Context", "Fact", "TicketFact", "DayFact", "DayShare", "TicketRequest", "LineHeads",
+        "Head", "Ratio", "RatioState", "Call", "PluginData", "PluginDataUnavailable",
     ],
     "What decisions answer": ["LaneChoice", "Announcement"],
     "Names of things": [

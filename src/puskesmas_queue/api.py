@@ -8,7 +8,7 @@ the hooks.
 from puskesmas_queue.domain.access import Permission, Role
 from puskesmas_queue.domain.announcements import Announcement, Call, word_call
 from puskesmas_queue.domain.errors import PluginDataUnavailable
-from puskesmas_queue.domain.events import DayFact, Fact, TicketFact
+from puskesmas_queue.domain.events import DayFact, DayShare, Fact, TicketFact
 from puskesmas_queue.domain.line import Head, LaneChoice, LineHeads, Ratio, RatioState
 from puskesmas_queue.domain.tickets import (
     Lane,
@@ -52,6 +52,7 @@ __all__ = [
     "Call",
     "Context",
     "DayFact",
+    "DayShare",
     "Fact",
     "Head",
     "Health",

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from puskesmas_queue.domain.events import FACTS, DayFact
+from puskesmas_queue.domain.events import FACTS, DayFact, DayShare
 from puskesmas_queue.domain.tickets import TicketState
 from puskesmas_queue.hookspecs import hookimpl
 from puskesmas_queue.services import calling, day
@@ -164,4 +164,12 @@ def test_hook_day_closed(hall):
     day.expire_old_days(hall.clinic)
     assert day.close_days(hall.clinic) == 1
     _, told = hall.heard("day_closed")
-    assert told == DayFact(today, issued=3, completed=1, cancelled=1, expired=1)
+    assert told == DayFact(
+        today,
+        issued=3,
+        completed=1,
+        cancelled=1,
+        expired=1,
+        lanes=(DayShare("general", "", 2, 1), DayShare("priority", "", 1, 0)),
+        units=(DayShare("umum", "Poli Umum", 3, 1),),
+    )

@@ -118,6 +118,24 @@ class TicketFact:
 
 
 @dataclass(frozen=True, slots=True)
+class DayShare:
+    """
+    What a lane or a unit had of a day.
+
+    Args:
+        code: Of the unit, or the lane's.
+        name: What the unit was called on that day; empty for a lane.
+        issued: How many of its tickets were given.
+        completed: How many of them were served.
+    """
+
+    code: str
+    name: str
+    issued: int
+    completed: int
+
+
+@dataclass(frozen=True, slots=True)
 class DayFact:
     """
     A service day that ended.
@@ -128,6 +146,8 @@ class DayFact:
         completed: How many of them were served.
         cancelled: How many of them were cancelled.
         expired: How many of them were still open at midnight.
+        lanes: Each lane that had tickets.
+        units: Each unit that had tickets, by the unit in which they ended, in the order of screens.
     """
 
     service_date: date
@@ -135,3 +155,5 @@ class DayFact:
     completed: int
     cancelled: int
     expired: int
+    lanes: tuple[DayShare, ...] = ()
+    units: tuple[DayShare, ...] = ()

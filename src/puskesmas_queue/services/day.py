@@ -1,5 +1,7 @@
 """The day's own work: expiry, held tickets, and the clock that somebody must confirm."""
 
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from datetime import date, timedelta
 
 from puskesmas_queue.clinic import CLOCK_TOPIC, Clinic
@@ -11,7 +13,7 @@ from puskesmas_queue.services.line import all_zones, today
 from puskesmas_queue.services.tickets import locked, record_change
 from puskesmas_queue.services.topics import line_topic
 from puskesmas_queue.storage import tickets as rows
-from puskesmas_queue.storage import topics
+from puskesmas_queue.storage import topics, units
 from puskesmas_queue.storage.transaction import Tx
 
 KEY_LIFETIME = timedelta(hours=24)
@@ -115,19 +117,40 @@ def _all_locked(tx: Tx, found: list[Ticket]) -> list[Ticket]:
 def _close(tx: Tx, day: date) -> int:
     if rows.count_up(tx, day, "closed", "day", 1) is None:
         return 0
-    states = rows.states_of_whole_day(tx, day)
+    states: Counter[str] = Counter()
+    lanes: dict[str, Counter[str]] = defaultdict(Counter)
+    by_unit: dict[str, Counter[str]] = defaultdict(Counter)
+    for lane, unit, state, times in rows.whole_day(tx, day):
+        for counted in (states, lanes[lane], by_unit[unit]):
+            counted[state] += times
+    # Units in the order of the screens; one that is gone keeps its tickets.
+    names = {one.code: one.name for one in units.load(tx)}
+    names |= {code: code for code in sorted(by_unit.keys() - names.keys())}
     tx.event(
         "day_closed",
         actor=SYSTEM,
         data={
             "service_date": day.isoformat(),
-            "issued": sum(states.values()),
-            "completed": states.get("completed", 0),
-            "cancelled": states.get("cancelled", 0),
-            "expired": states.get("expired", 0),
+            "issued": states.total(),
+            "completed": states["completed"],
+            "cancelled": states["cancelled"],
+            "expired": states["expired"],
+            "lanes": _shares(lanes, dict.fromkeys(sorted(lanes), "")),
+            "units": _shares(by_unit, names),
         },
     )
     return 1
+
+
+def _shares(
+    counts: Mapping[str, Counter[str]], names: Mapping[str, str]
+) -> list[tuple[str, str, int, int]]:
+    """List code, name, tickets given and tickets served of what had any."""
+    return [
+        (code, name, counts[code].total(), counts[code]["completed"])
+        for code, name in names.items()
+        if code in counts
+    ]
 
 
 def _expire(tx: Tx, ticket: Ticket) -> int:

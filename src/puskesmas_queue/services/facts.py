@@ -4,7 +4,7 @@ from datetime import date, timedelta
 from functools import partial
 
 from puskesmas_queue.clinic import Clinic
-from puskesmas_queue.domain.events import DayFact, Fact
+from puskesmas_queue.domain.events import DayFact, DayShare, Fact
 from puskesmas_queue.domain.tickets import TicketState
 from puskesmas_queue.plugin_host.dispatch import Outcome
 from puskesmas_queue.services import letters
@@ -67,4 +67,7 @@ def _day_fact(delivery: Delivery) -> DayFact:
         completed=data["completed"],
         cancelled=data["cancelled"],
         expired=data["expired"],
+        # A day that ended before the server counted them has none.
+        lanes=tuple(DayShare(*one) for one in data.get("lanes", ())),
+        units=tuple(DayShare(*one) for one in data.get("units", ())),
     )

@@ -262,14 +262,15 @@ def states_of_day(tx: Reading, zone: str, service_date: date) -> dict[str, int]:
     return {row.state: row.times for row in rows}
 
 
-def states_of_whole_day(tx: Reading, service_date: date) -> dict[str, int]:
-    """Count all tickets of a day by state."""
+def whole_day(tx: Reading, service_date: date) -> list[tuple[str, str, str, int]]:
+    """Count all tickets of a day by lane, unit and state."""
+    parts = (tickets.c.lane, tickets.c.unit, tickets.c.state)
     rows = tx.conn.execute(
-        select(tickets.c.state, func.count().label("times"))
+        select(*parts, func.count())
         .where(tickets.c.clinic_id == tx.clinic_id, tickets.c.service_date == service_date)
-        .group_by(tickets.c.state)
+        .group_by(*parts)
     )
-    return {row.state: row.times for row in rows}
+    return [(lane, unit, state, times) for lane, unit, state, times in rows]
 
 
 def unclosed(tx: Reading, before: date, oldest: int = 31) -> list[date]:
