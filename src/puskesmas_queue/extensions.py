@@ -140,6 +140,7 @@ class PluginRequest:
         language: `id` or `en`.
         user: Who is logged in; None where the page asks for nobody.
         ticket: The ticket at the counter, for a panel of `counter.ticket`.
+        counter: The counter that this ticket is at, for a panel of `counter.ticket`.
         files: That were chosen in the form, the last of each name, where the route takes any.
     """
 
@@ -151,6 +152,7 @@ class PluginRequest:
     language: str
     user: PluginUser | None
     ticket: TicketFact | None = None
+    counter: int | None = None
     files: Mapping[str, PluginFile] = field(default_factory=dict)
 
 

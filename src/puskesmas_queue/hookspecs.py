@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from puskesmas_queue.domain.announcements import Announcement, Call
 from puskesmas_queue.domain.events import DayFact, Fact, TicketFact
 from puskesmas_queue.domain.line import LaneChoice, LineHeads
-from puskesmas_queue.domain.tickets import TicketRequest
+from puskesmas_queue.domain.tickets import Source, TicketRequest
 from puskesmas_queue.extensions import (
     Announcer,
     Context,
@@ -204,11 +204,14 @@ class VetoHooks:
     """Vetoes: every implementation is asked, one objection is enough."""
 
     @hookspec
-    def check_ticket_request(self, request: TicketRequest, ctx: Context) -> str | None:
+    def check_ticket_request(
+        self, request: TicketRequest, source: Source, ctx: Context
+    ) -> str | None:
         """
-        Object to a ticket before it is given, with a reason that the person at the kiosk reads.
+        Object to a ticket before it is given, with a reason that whoever asks for it reads.
 
-        1 to 200 characters, in the clinic's language. None lets it pass. Emergencies are not
+        1 to 200 characters, in Indonesian. `source` says where it is asked for: staff at a counter
+        are asked about as kiosks and programs are. None lets it pass. Emergencies are not
         asked about.
 
         Called: sync, before the ticket transaction, no I/O, 100 ms.

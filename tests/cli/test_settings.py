@@ -32,6 +32,16 @@ def register_settings():
 """
 
 
+@pytest.mark.parametrize("key", ["kiosk.printers", "display.announcers"])
+def test_a_name_that_nobody_brings_is_stored_and_named(run, config, key):
+    done = run("settings", "set", key, "thermla, browser", "--config", config)
+
+    assert done.exit_code == 0
+    assert done.stdout == f"{key} = thermla, browser\n"
+    assert done.stderr == "nobody brings thermla: is its plugin enabled?\n"
+    assert run("settings", "set", key, "browser", "--config", config).stderr == ""
+
+
 def test_list_shows_every_setting(run, config):
     told = json.loads(run("settings", "list", "--config", config, "--json").stdout)
 

@@ -64,10 +64,12 @@ def script_of(text: str, port: int) -> tuple[str, list[list[str]]]:
             (path,) = re.findall(r"`([^`]+\.py)`:$", found["before"])
             lines += [f"cat > {path} <<'END_OF_FILE'", code + "END_OF_FILE"]
         elif " serve " in code:
+            # A second terminal, open where the first one began.
             *before, serve = code.splitlines()
+            lines.append("pushd .. > /dev/null")
             lines += [REPLACED.get(line, line) for line in before]
             lines += [f"{serve} > server.log 2>&1 &", "SERVER=$!"]
-            lines.append(WAIT.format(url=f"http://127.0.0.1:{port}"))
+            lines += ["popd > /dev/null", WAIT.format(url=f"http://127.0.0.1:{port}")]
         else:
             expected.append([])
             lines += [f"echo {MARK}", *(REPLACED.get(line, line) for line in code.splitlines())]

@@ -12,7 +12,7 @@ from puskesmas_queue.clinic import open_clinic
 from puskesmas_queue.domain.announcements import Announcement
 from puskesmas_queue.domain.errors import SetupError
 from puskesmas_queue.domain.line import LaneChoice, LineHeads, Ratio, RatioState
-from puskesmas_queue.domain.tickets import Lane, TicketRequest
+from puskesmas_queue.domain.tickets import Lane, Source, TicketRequest
 from puskesmas_queue.extensions import Context
 from puskesmas_queue.hookspecs import hookimpl
 from puskesmas_queue.plugin_host import dispatch
@@ -635,7 +635,8 @@ def test_the_clinics_zone_is_not_the_computers(sqlite_url, clock, tmp_path, monk
         guest = hook("check_ticket_request", lambda request, ctx: seen.append(ctx))
         clinic = make_clinic(config, clock, plugins=[("guest", guest)])
         try:
-            clinic.hooks.objections(TicketRequest("umum", Lane.GENERAL), clinic.clock.now())
+            request = TicketRequest("umum", Lane.GENERAL)
+            clinic.hooks.objections(request, Source.KIOSK, clinic.clock.now())
         finally:
             clinic.close()
         (ctx,) = seen

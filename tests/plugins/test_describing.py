@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from puskesmas_queue.plugin_host.describing import MOST_PLACES, describe_error, places
 from puskesmas_queue.plugin_host.guard import Guard, Raised
@@ -28,6 +29,18 @@ def test_a_library_is_not_the_place():
         f"(test_describing.py:{parse.__code__.co_firstlineno + 1})"
     )
     assert all("json" not in file for file, _, _ in places(error.__traceback__))
+
+
+def test_a_line_of_a_template_is_the_place(tmp_path):
+    """The library that fills it in is outermost, and its folder nobody's home."""
+    (tmp_path / "calls.html").write_text("<p>{{ total }}</p>\n<p>{{ totl }}</p>\n")
+    jinja = Environment(
+        loader=FileSystemLoader(tmp_path), undefined=StrictUndefined, autoescape=True
+    )
+
+    error = caught(lambda: jinja.get_template("calls.html").render(total=3))
+
+    assert describe_error(error).endswith("'totl' is undefined (calls.html:2)")
 
 
 def test_a_coroutine_has_its_place():

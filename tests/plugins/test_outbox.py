@@ -17,7 +17,7 @@ from puskesmas_queue.clock import ShiftedClock
 from puskesmas_queue.domain.access import Actor, Role
 from puskesmas_queue.domain.errors import NotFound, TicketObjected
 from puskesmas_queue.domain.events import FACTS, Fact, TicketFact
-from puskesmas_queue.domain.tickets import Lane, PaymentType, TicketRequest, TicketState
+from puskesmas_queue.domain.tickets import Lane, PaymentType, Source, TicketRequest, TicketState
 from puskesmas_queue.extensions import Context
 from puskesmas_queue.hookspecs import hookimpl
 from puskesmas_queue.services import calling, counters, day, facts, letters, tickets
@@ -576,6 +576,20 @@ def test_hook_check_ticket_request(open_with):
     gigi = TicketRequest("gigi", Lane.GENERAL, PaymentType.UMUM)
     assert tickets.issue_ticket(clinic, gigi, KIOSK).number == "B-001"
     assert tickets.issue_emergency(clinic, KIOSK).number == "E-001"
+
+
+def test_a_veto_knows_where_a_number_is_asked_for(open_with):
+    """Staff may make an exception that a kiosk does not."""
+
+    class NotHere:
+        @hookimpl
+        def check_ticket_request(self, source: Source) -> str | None:
+            return "Silakan ke loket." if source is Source.KIOSK else None
+
+    clinic = open_with(not_here=NotHere())
+    with pytest.raises(TicketObjected):
+        tickets.issue_ticket(clinic, REQUEST, KIOSK)
+    assert tickets.issue_ticket(clinic, REQUEST, STAFF).source is Source.COUNTER
 
 
 @pytest.mark.parametrize("answer", [7, "", "x" * 201, b"no", ["no"]])

@@ -25,6 +25,7 @@ from puskesmas_queue.testing import (
     FakeAnnouncer,
     FakePrinter,
     MovedClock,
+    TicketObjected,
 )
 from puskesmas_queue.testing.hall import play_morning
 
@@ -150,6 +151,17 @@ def test_a_slip_is_printed_and_a_call_is_spoken(puskesmas_clinics):
     printer.failure = OSError("no paper")
     assert clinic.print_slip(ticket, "desk", "browser").state == "by_page"
     assert [(row.hook, row.kind) for row in clinic.faults()] == [("printer desk", "raised")]
+
+
+def test_an_objection_can_be_caught_and_an_unknown_plugin_has_no_context(puskesmas_clinics):
+    plugin = type("P", (), {})()
+    plugin.check_ticket_request = hookimpl(lambda request: "tutup")
+    clinic = puskesmas_clinics(strict=plugin)
+
+    with pytest.raises(TicketObjected, match="tutup"):
+        clinic.issue()
+    with pytest.raises(KeyError, match="strikt"):
+        clinic.context("strikt")
 
 
 def test_time_passes_and_the_clinic_trusts_it(puskesmas_clinic):

@@ -498,6 +498,22 @@ def needs_a_field(request, ctx):
     return TextAnswer(request.form["name"])
 
 
+def test_one_whose_panel_fails_once_it_was_told_of_a_call(tmp_path):
+    told = []
+
+    def show(request, ctx):
+        assert request.counter == 1
+        return TextAnswer("<p></p>" if request.ticket.id not in told else 1 / 0, "text/html")
+
+    plugin = plugin_of(
+        ticket_called=lambda ticket: told.append(ticket.id),
+        register_panels=lambda: [Panel("counter.ticket", "calls", "Panggilan", show)],
+    )
+
+    with pytest.raises(AssertionError, match="panel calls raised: ZeroDivisionError"):
+        contract(plugin).test_pages_answer_and_refuse(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("route", "found"),
     [

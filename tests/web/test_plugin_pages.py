@@ -636,7 +636,7 @@ def test_hook_register_panels(browse, called):
     text = browser.get("/loket").text
 
     assert f'id="panel-rooms-room-{ticket}" aria-labelledby' in text
-    assert f'hx-get="/x/rooms/panels/room?ticket={ticket}" hx-trigger="load"' in text
+    assert f'hx-get="/x/rooms/panels/room?ticket={ticket}" hx-trigger="load, again"' in text
     assert "Ruang pasien</h2>" in text
     assert "Ruang terpakai" not in text
     assert "/static/js/panels.js" in text
@@ -695,7 +695,7 @@ def test_the_day_has_its_panel(browse):
 
     text = browser.get("/dashboard").text
 
-    assert 'hx-get="/x/rooms/panels/figures" hx-trigger="load"' in text
+    assert 'hx-get="/x/rooms/panels/figures" hx-trigger="load, again"' in text
     assert "/static/vendor/htmx.min.js" in text
     assert browser.get("/x/rooms/panels/figures", headers=HTMX).text == "<p>Ruang semua</p>"
 

@@ -86,6 +86,8 @@ def set_(key: str, value: str) -> None:
     else:
         with the_clinic(with_plugins=False) as clinic:
             set_option(clinic, key, value, command_actor())
+        for name in nobody_brings(key):
+            click.echo(f"nobody brings {name}: is its plugin enabled?", err=True)
     click.echo(f"{key} = {value}".rstrip())
 
 
@@ -101,6 +103,16 @@ def plugin_field(key: str) -> tuple[str, str]:
     """Split NAME.FIELD of an active plugin; two empty texts for a setting of the core."""
     name, _, field = key.partition(".")
     return (name, field) if name in read_config().plugins.active else ("", "")
+
+
+def nobody_brings(key: str) -> list[str]:
+    """Name the printers or voices in a setting's order that are not there."""
+    from puskesmas_queue.services.providers import ORDERS, missing
+
+    if key not in ORDERS:
+        return []
+    with clinic_and_plugins() as clinic:
+        return [name for setting, name in missing(clinic) if setting == key]
 
 
 @contextmanager

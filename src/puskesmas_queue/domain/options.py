@@ -88,7 +88,13 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _order(key: str, description: str) -> Option:
-    return Option(key, "browser", description, "names, the first choice first: a, b", _names)
+    return Option(
+        key,
+        "browser",
+        description,
+        "names of small letters, figures and hyphens, the first choice first: a, b",
+        _names,
+    )
 
 
 def _colour(text: str) -> str:

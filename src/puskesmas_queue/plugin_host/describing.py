@@ -71,6 +71,10 @@ def _own_place(steps: tuple[Place, ...]) -> Place | None:
     """Return the innermost place in the folder of the outermost: below it are the libraries."""
     if not steps:
         return None
+    # The core fills templates in for a plugin: all but their own lines are the library's.
+    line_of_template = next((one for one in reversed(steps) if one[0].endswith(".html")), None)
+    if line_of_template is not None:
+        return line_of_template
     home = str(Path(steps[0][0]).parent)
     # Made code ("<string>") and compiled code (a relative name) have no folder.
     return next((step for step in reversed(steps) if step[0].startswith(home)), steps[-1])

@@ -21,7 +21,7 @@ import pluggy
 from puskesmas_queue.domain.announcements import Announcement, Call
 from puskesmas_queue.domain.events import Fact
 from puskesmas_queue.domain.line import LaneChoice, LineHeads
-from puskesmas_queue.domain.tickets import TicketRequest
+from puskesmas_queue.domain.tickets import Source, TicketRequest
 from puskesmas_queue.extensions import Context
 from puskesmas_queue.plugin_host.answers import (
     is_announcement,
@@ -193,12 +193,12 @@ class Dispatcher:
         words: Announcement = self._decide("format_announcement", arguments, now, is_announcement)
         return words
 
-    def objections(self, request: TicketRequest, now: datetime) -> list[str]:
+    def objections(self, request: TicketRequest, source: Source, now: datetime) -> list[str]:
         """Ask whether a ticket may be given; a plugin that fails does not object."""
         hook = "check_ticket_request"
         found = []
         for impl in reversed(self._impls(hook)):
-            chosen = self._chosen(impl, {"request": request}, now)
+            chosen = self._chosen(impl, {"request": request, "source": source}, now)
             answer = self._ask(impl, hook, chosen, is_objection)
             if answer is not None:
                 found.append(str(answer))

@@ -1,24 +1,47 @@
 """What the screens of plugins are told about the core's things."""
 
+from dataclasses import dataclass
+
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.errors import NotFound
-from puskesmas_queue.domain.events import TicketFact
+from puskesmas_queue.domain.events import TicketFact, order_key
 from puskesmas_queue.domain.tickets import Ticket, TicketState
 from puskesmas_queue.services.line import all_units
-from puskesmas_queue.storage import tickets
+from puskesmas_queue.storage import outbox, tickets
+from puskesmas_queue.storage.transaction import Reading
 
 
-def ticket_now(clinic: Clinic, ticket_id: int) -> TicketFact:
+@dataclass(frozen=True, slots=True)
+class AtCounter:
     """
-    Return a ticket of this clinic as plugins see it, as it stands now.
+    A ticket as plugins see it, and where it is.
+
+    Args:
+        counter: Where it was called to; None where it was not.
+        is_owed: Whether the plugin was not yet told everything about it.
+    """
+
+    ticket: TicketFact
+    counter: int | None
+    is_owed: bool
+
+
+def at_counter(clinic: Clinic, ticket_id: int, plugin: str) -> AtCounter:
+    """
+    Return a ticket of this clinic, as it stands now, for a panel of a plugin.
 
     Raises:
         NotFound: There is no such ticket.
     """
-    ticket = clinic.db.read(lambda tx: tickets.by_id(tx, ticket_id))
+
+    def look(tx: Reading) -> tuple[Ticket | None, bool]:
+        key = order_key("", ticket_id)
+        return tickets.by_id(tx, ticket_id), outbox.is_owed(tx, plugin, key)
+
+    ticket, is_owed = clinic.db.read(look)
     if ticket is None:
         raise NotFound("no such ticket")
-    return as_fact(clinic, ticket, ticket.state)
+    return AtCounter(as_fact(clinic, ticket, ticket.state), ticket.counter, is_owed)
 
 
 def as_fact(clinic: Clinic, ticket: Ticket, state: TicketState) -> TicketFact:

@@ -26,6 +26,8 @@ from puskesmas_queue.storage import speech
 PRINT_DEADLINE_S = 10.0
 SPEAK_DEADLINE_S = 1.0
 BROWSER = "browser"
+ORDERS = ("kiosk.printers", "display.announcers")
+"""The settings that name printers and announcers in their order."""
 JOB = re.compile(r"[A-Za-z0-9_-]{16,64}")
 JOB_BYTES = 15
 LONGEST_DETAIL = 300

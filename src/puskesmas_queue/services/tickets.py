@@ -102,7 +102,7 @@ def give_ticket(
             opening = opens_at(clinic)
             if opening is not None:
                 raise KioskClosed(opening)
-        objections = clinic.hooks.objections(request, clinic.clock.now())
+        objections = clinic.hooks.objections(request, _source(actor), clinic.clock.now())
         if objections:
             raise TicketObjected(objections[0])
         return _issue(clinic, request, unit, actor, key)
@@ -294,7 +294,7 @@ def _issue(
             lane=request.lane,
             priority_reason=request.priority_reason,
             payment_type=request.payment_type,
-            source=Source.COUNTER if actor.kind == "user" else Source.KIOSK,
+            source=_source(actor),
             code=new_code(),
             order_key=int(now.timestamp() * 1_000_000),
             issued_at=now,
@@ -366,6 +366,10 @@ def _check_words(request: TicketRequest, unit: Unit) -> None:
 
 def _holder(actor: Actor) -> str:
     return f"user:{actor.id}" if actor.kind == "user" else f"device:{actor.device or '-'}"
+
+
+def _source(actor: Actor) -> Source:
+    return Source.COUNTER if actor.kind == "user" else Source.KIOSK
 
 
 def _hash(request: TicketRequest) -> str:

@@ -107,6 +107,18 @@ def due(tx: Reading, plugin: str, limit: int) -> list[int]:
     return _free(tx, plugin, limit, _is_first(tx.dialect))
 
 
+def is_owed(tx: Reading, plugin: str, key: str) -> bool:
+    """Say whether something that has this key waits to be told to a plugin for the first time."""
+    found = select(true()).where(
+        deliveries.c.clinic_id == tx.clinic_id,
+        deliveries.c.plugin == plugin,
+        deliveries.c.order_key == key,
+        text(OPEN_DELIVERY_SQL),
+        deliveries.c.attempts == 0,
+    )
+    return tx.conn.execute(found.limit(1)).first() is not None
+
+
 def claim(tx: Tx, ids: Sequence[int], lease: timedelta) -> list[Delivery]:
     """
     Take those of these rows that nobody else has taken since they were found.

@@ -212,6 +212,8 @@ class ClinicUnderTest:
 
     def context(self, plugin: str) -> Context:
         """Return what a plugin's pages, checks and facts may look at now."""
+        if plugin not in self.clinic.plugins.names:
+            raise KeyError(plugin)
         return self.clinic.plugin_context(plugin)
 
     def configure(self, plugin: str, **values: str) -> None:

@@ -289,7 +289,8 @@ class PluginContract:
     def test_pages_answer_and_refuse(self, tmp_path: Path) -> None:
         """Each page and panel answers those who may see it, an empty form too, and nobody else."""
         with self.opened(tmp_path) as clinic:
-            for one in screens(clinic, self.name):
+            found = list(screens(clinic, self.name))
+            for one in found:
                 status = one.ask(clinic, one.role(is_allowed=True)).status_code
                 # What was asked for may not be there, and a form wants to be filled in.
                 limit = 500 if one.method == "POST" or one.is_open_ended else 400
@@ -299,6 +300,11 @@ class PluginContract:
                     other = one.role(is_allowed=False)
                     refused = other is None or is_refused(one.ask(clinic, other))
                     assert refused, f"{one.path} answers {other}"
+            # A plugin that keeps what it was told shows something else now.
+            clinic.deliver()
+            for one in (one for one in found if one.method == "GET" and not one.is_open_ended):
+                status = one.ask(clinic, one.role(is_allowed=True)).status_code
+                assert status < 400, f"{one.path} answered {status} once it was told of a call"
             _assert_no_faults(clinic)
 
     # Tables

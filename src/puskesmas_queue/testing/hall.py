@@ -10,7 +10,14 @@ from puskesmas_queue.domain.announcements import Announcement, Call
 from puskesmas_queue.domain.days import service_date
 from puskesmas_queue.domain.errors import TicketObjected
 from puskesmas_queue.domain.line import Head, LaneChoice, LineHeads, RatioState
-from puskesmas_queue.domain.tickets import Lane, PaymentType, PriorityReason, Ticket, TicketRequest
+from puskesmas_queue.domain.tickets import (
+    Lane,
+    PaymentType,
+    PriorityReason,
+    Source,
+    Ticket,
+    TicketRequest,
+)
 from puskesmas_queue.testing.clinic import ClinicUnderTest
 
 
@@ -72,14 +79,15 @@ def questions(opened: ClinicUnderTest) -> Iterator[Callable[[int], object]]:
     def words(language: str, turn: int) -> Announcement:
         return hooks.format_announcement(Call(f"A-{turn:03d}", "A", turn, 1, language), now)
 
-    def objections(request: TicketRequest, turn: int) -> list[str]:
-        return hooks.objections(request, now)
+    def objections(request: TicketRequest, source: Source, turn: int) -> list[str]:
+        return hooks.objections(request, source, now)
 
     yield from (partial(number, prefix) for prefix in ("A", "P"))
     heads = ((first, second), (second, first), (first, None), (None, first))
     yield from (partial(lane, *pair) for pair in heads)
     yield wait
     yield from (partial(words, language) for language in ("id", "en"))
-    yield partial(objections, TicketRequest("umum", Lane.GENERAL))
+    yield partial(objections, TicketRequest("umum", Lane.GENERAL), Source.KIOSK)
     elderly = PriorityReason.LANSIA
-    yield partial(objections, TicketRequest("gigi", Lane.PRIORITY, PaymentType.UMUM, elderly))
+    asked = TicketRequest("gigi", Lane.PRIORITY, PaymentType.UMUM, elderly)
+    yield partial(objections, asked, Source.COUNTER)

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from puskesmas_queue.domain.access import EVERYBODY, OF_DEVICES, Permission, Principal, Role, may
+from puskesmas_queue.domain.errors import TicketObjected
 from puskesmas_queue.extensions import SLOTS
 from puskesmas_queue.testing.clinic import ClinicUnderTest
 
@@ -59,7 +61,9 @@ def screens(opened: ClinicUnderTest, plugin: str) -> Iterator[Screen]:
         path = re.sub(r"\{\w+\}", ANYTHING, route.path)
         for method in route.methods:
             yield Screen(method, base + path, route.permission, path != route.path)
-    ticket = opened.issue_emergency()
+    with suppress(TicketObjected):
+        opened.issue()
+    ticket = opened.call_next() or opened.issue_emergency()
     for panel in brought.panels(plugin):
         about = f"?ticket={ticket.id}" if panel.slot == "counter.ticket" else ""
         yield Screen("GET", f"{base}/panels/{panel.name}{about}", SLOTS[panel.slot])

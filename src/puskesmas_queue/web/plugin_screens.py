@@ -17,7 +17,6 @@ from starlette.routing import BaseRoute, Mount
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.access import Principal, may
 from puskesmas_queue.domain.errors import NotFound
-from puskesmas_queue.domain.events import TicketFact
 from puskesmas_queue.extensions import (
     SLOTS,
     NavItem,
@@ -30,7 +29,7 @@ from puskesmas_queue.extensions import (
 )
 from puskesmas_queue.plugin_host.describing import UNSTORABLE
 from puskesmas_queue.plugin_host.dispatch import Fault, PluginFailed
-from puskesmas_queue.services.plugin_screens import ticket_now
+from puskesmas_queue.services.plugin_screens import AtCounter, at_counter
 from puskesmas_queue.web.assets import VersionedFiles
 from puskesmas_queue.web.page import Page, whole_number
 from puskesmas_queue.web.plugin_answers import Fill, Made, Nonsense, make, make_panel
@@ -164,13 +163,15 @@ class _Screens:
 
     def _panel(self, panel: Panel) -> DeclaredRoute:
         def show(page: Page) -> Response:
-            ticket = _ticket(page) if panel.slot == TICKET_SLOT else None
+            about = self._about(page) if panel.slot == TICKET_SLOT else None
             try:
-                made = self._ask(page, f"panel {panel.name}", panel.handler, make_panel, ticket)
+                made = self._ask(page, f"panel {panel.name}", panel.handler, make_panel, about)
             except PluginFailed:
                 made = None
             if page.is_htmx and made is not None:
-                return HTMLResponse(made.content)
+                # Facts come after the page that they are about: then the panel is asked again.
+                again = {"x-panel-again": "1"} if about is not None and about.is_owed else None
+                return HTMLResponse(made.content, headers=again)
             template = "plugin/failed.html" if page.is_htmx else "plugin/panel.html"
             # What a plugin rendered is HTML; its own environment escaped the values.
             inner = None if made is None else Markup(made.content.decode())  # noqa: S704
@@ -198,7 +199,7 @@ class _Screens:
         name: str,
         handler: PageHandler,
         look: Look,
-        ticket: TicketFact | None = None,
+        about: AtCounter | None = None,
     ) -> Made:
         """
         Let a handler answer and fill its template in, both under the deadline.
@@ -206,7 +207,7 @@ class _Screens:
         Raises:
             PluginFailed: It did not, or what it answered is of no use; that was reported.
         """
-        request = self._request(page, ticket)
+        request = self._request(page, about)
         context = self._clinic.plugin_context(self.plugin)
         fill = self._filling(page)
 
@@ -221,7 +222,7 @@ class _Screens:
             raise PluginFailed(made.detail)
         return made
 
-    def _request(self, page: Page, ticket: TicketFact | None) -> PluginRequest:
+    def _request(self, page: Page, about: AtCounter | None) -> PluginRequest:
         request = page.request
         path: str = request.scope["path"]
         return PluginRequest(
@@ -232,9 +233,16 @@ class _Screens:
             form=page.form,
             language=page.lang,
             user=_user(page),
-            ticket=ticket,
+            ticket=None if about is None else about.ticket,
+            counter=None if about is None else about.counter,
             files=page.files,
         )
+
+    def _about(self, page: Page) -> AtCounter:
+        text = page.query.get("ticket", "")
+        if not text:
+            raise NotFound("a panel of the counter is about a ticket")
+        return at_counter(page.clinic, whole_number(text), self.plugin)
 
     def _filling(self, page: Page) -> Fill:
         """Fill in templates for a request, of which they see what the frame of a page needs."""
@@ -284,10 +292,3 @@ def _user(page: Page) -> PluginUser | None:
     if who is None or who.is_locked:
         return None
     return PluginUser(who.user_id, who.name, who.role)
-
-
-def _ticket(page: Page) -> TicketFact:
-    text = page.query.get("ticket", "")
-    if not text:
-        raise NotFound("a panel of the counter is about a ticket")
-    return ticket_now(page.clinic, whole_number(text))

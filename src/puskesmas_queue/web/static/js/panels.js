@@ -1,9 +1,13 @@
 /**
  * Panels of plugins: htmx loads `.panel-body` once it is on the page, and what its forms bring.
  *
+ * A panel of a ticket whose facts are still on their way to the plugin is loaded again soon.
+ *
  * Answers are morphed in, so that the focus stays where it was. A whole page never goes into a panel: it is
  * the answer to somebody whose session ended, or a plugin's mistake.
  */
+
+const AGAIN_MS = [300, 700, 1500, 3000, 5000];
 
 function panelOf(event) {
   const { target, elt } = event.detail;
@@ -30,6 +34,19 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     globalThis.Idiomorph.morph(panel, html, { morphStyle: "innerHTML" });
     globalThis.htmx.process(panel);
   }
+});
+document.addEventListener("htmx:afterRequest", (event) => {
+  const panel = panelOf(event);
+  if (!panel || event.detail.xhr?.getResponseHeader("x-panel-again") !== "1") return;
+  const times = Number(panel.dataset.times ?? 0);
+  panel.dataset.times = String(times + 1);
+  if (times >= AGAIN_MS.length) return;
+  window.setTimeout(() => {
+    // Somebody who types there keeps what was typed.
+    if (panel.isConnected && !panel.contains(document.activeElement)) {
+      globalThis.htmx.trigger(panel, "again");
+    }
+  }, AGAIN_MS[times]);
 });
 for (const name of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
   document.addEventListener(name, (event) => {
