@@ -1,0 +1,1 @@
+"""Ways to a printer: network, device file, serial line, CUPS."""
