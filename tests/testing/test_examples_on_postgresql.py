@@ -12,6 +12,7 @@ import pytest
 from puskesmas_queue.storage.plugin_data import PluginDatabase
 from puskesmas_queue.testing import PluginContract
 from puskesmas_queue_day_journal import plugin as day_journal
+from puskesmas_queue_escpos_printer import plugin as escpos_printer
 from puskesmas_queue_family_units import plugin as family_units
 from puskesmas_queue_tts import plugin as tts
 from puskesmas_queue_tts import pronunciation, zones
@@ -42,6 +43,11 @@ class TestDayJournal(OnPostgresql):
     name = "day_journal"
     plugin = day_journal
     settings = MappingProxyType({"most_waiting": "40"})
+
+
+class TestEscposPrinter(OnPostgresql):
+    name = "escpos_printer"
+    plugin = escpos_printer
 
 
 class TestFamilyUnits(OnPostgresql):

@@ -1,7 +1,12 @@
 """The plugin as the server meets it."""
 
-from puskesmas_queue.testing import PluginContract
+import pytest
+from fake_printer import TcpPrinter
+
+from puskesmas_queue.testing import ClinicUnderTest, PluginContract
+from puskesmas_queue_escpos_printer import documents, jobs, printers, slips
 from puskesmas_queue_escpos_printer import plugin as the_plugin
+from puskesmas_queue_escpos_printer.printers import PrinterSetup
 
 NAME = "escpos_printer"
 
@@ -11,3 +16,76 @@ class TestContract(PluginContract):
 
     name = NAME
     plugin = the_plugin
+
+
+@pytest.fixture
+def clinic(puskesmas_clinics) -> ClinicUnderTest:
+    """A clinic with the plugin."""
+    made: ClinicUnderTest = puskesmas_clinics(escpos_printer=the_plugin)
+    return made
+
+
+def set_up(clinic: ClinicUnderTest, tcp: TcpPrinter, name: str = "Kiosk") -> None:
+    printers.add(clinic.context(NAME), PrinterSetup(name, "tcp", tcp.address))
+
+
+def test_a_kiosk_prints_by_it(clinic, tcp):
+    """The printer says that the paper is out, and so does the plugin."""
+    set_up(clinic, tcp)
+    ticket = clinic.issue()
+    printed = clinic.print_slip(ticket, "escpos", "browser", job="first-print-0001")
+
+    assert printed.state == "printed"
+    (paper,) = tcp.printed
+    assert paper.startswith(b"\x1b@")
+    assert clinic.print_slip(ticket, "escpos", job="first-print-0001").state == "printed"
+    assert len(tcp.printed) == 1
+    assert clinic.print_slip(ticket, "escpos").state == "printed"
+    assert tcp.printed == [paper, paper]
+
+
+def test_a_printer_that_cannot_leaves_it_to_the_browser(clinic, tcp, caplog):
+    """So the number is on paper or on the page, and its slip is known."""
+    ticket = clinic.issue()
+    assert clinic.print_slip(ticket, "escpos", "browser").state == "by_page"
+    assert "no printer" in caplog.text
+    set_up(clinic, tcp)
+    tcp.no_paper = True
+    assert clinic.print_slip(ticket, "escpos", "browser").state == "by_page"
+    assert clinic.print_slip(ticket, "escpos").detail.startswith("Kiosk: no paper")
+
+
+def test_a_silent_printer_is_no_reason_to_print_twice(clinic, tcp):
+    """The page does not print what may be out already."""
+    set_up(clinic, tcp)
+    tcp.is_silent = True
+    printed = clinic.print_slip(clinic.issue(), "escpos", "browser")
+    assert (printed.state, printed.detail) == ("unsure", "Kiosk: no answer")
+    assert len(tcp.printed) == 1
+
+
+def test_a_ticket_is_printed_once_more_from_what_was_kept(clinic, tcp):
+    """The same paper, without anybody's way of paying in the plugin's table."""
+    set_up(clinic, tcp)
+    clinic.print_slip(clinic.issue(), "escpos")
+    ctx = clinic.context(NAME)
+    (job,) = jobs.latest(ctx)
+    assert "bpjs" not in job.order.slip.lower()
+
+    assert documents.print_again(ctx, job, "again-0000000001").state == "printed"
+    assert documents.print_again(ctx, job, "again-0000000001").state == "printed"
+    assert tcp.printed == [tcp.printed[0]] * 2
+    assert {one.order.number for one in jobs.latest(ctx)} == {"A-001"}
+    with pytest.raises(ValueError, match="no slip"):
+        slips.read_slip('{"ticket": {}}', "again-0000000001", ctx.zone)
+
+
+def test_a_test_page_is_printed(clinic, tcp):
+    """By one printer, once for each click."""
+    set_up(clinic, tcp)
+    ctx = clinic.context(NAME)
+    (printer,) = printers.all_printers(ctx)
+    for _ in range(2):
+        assert documents.print_test(ctx, printer, "test-00000000001", "id").state == "printed"
+    (paper,) = tcp.printed
+    assert b"Kiosk" in paper

@@ -54,6 +54,11 @@ _KNOWN_PRINTER = "TM-T20II"
 """Of python-escpos' profiles the one with every code page of ours at the usual place."""
 
 
+def warm_up() -> None:
+    """Import what the first slip needs, so that nobody has to wait for it at a kiosk."""
+    _library()
+
+
 def encode_ticket(slip: Slip, template: Template, profile: PaperProfile) -> bytes:
     """Return the bytes that print a ticket."""
     return encode(template, ticket_values(slip), slip.language, profile)

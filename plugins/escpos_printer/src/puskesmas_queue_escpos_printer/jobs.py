@@ -23,10 +23,9 @@ from puskesmas_queue_escpos_printer.tables import JOBS, data_of, insert, now_ms
 
 WAITING_S = 15.0
 """A job that waits longer belongs to nobody any more."""
-SENDING_S = 40.0
+SENDING_S = 60.0
 """Longer than a printer's `Limits.whole_s` with all around it."""
 LONGEST_DETAIL = 200
-FINAL = ("printed", "unsure", "failed")
 TROUBLE = ("unsure", "failed")
 
 JobState = Literal["waiting", "sending", "printed", "unsure", "failed"]
@@ -84,11 +83,6 @@ class Job:
     changed_at: datetime
 
     @property
-    def is_final(self) -> bool:
-        """Whether nothing happens to it any more by itself."""
-        return self.state in FINAL
-
-    @property
     def needs_somebody(self) -> bool:
         """Whether staff should look; a printer that never can tell is no news."""
         is_news = self.state in TROUBLE and self.reason is not Reason.CANNOT_TELL
@@ -125,8 +119,8 @@ def claim(ctx: Context, order: Order) -> str | None:
     }
 
     def run(connection: Connection) -> bool:
-        added = connection.execute(insert(connection, JOBS, row).on_conflict_do_nothing())
-        return added.rowcount == 1
+        added = insert(connection, JOBS, row).on_conflict_do_nothing().returning(JOBS.c.job)
+        return connection.execute(added).first() is not None
 
     return mine if data_of(ctx).write(run) else None
 

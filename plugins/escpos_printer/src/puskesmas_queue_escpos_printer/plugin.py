@@ -1,13 +1,71 @@
-"""What the server calls: every function here that is marked `@hookimpl`."""
+"""What the server calls."""
 
-import logging
+from datetime import datetime, time, timedelta
 
-from puskesmas_queue.api import Context, Fact, TicketFact, hookimpl
+from pydantic import BaseModel
 
-log = logging.getLogger(__name__)
+from puskesmas_queue.api import (
+    Context,
+    DayFact,
+    PluginDataUnavailable,
+    Printed,
+    Printer,
+    Slip,
+    hookimpl,
+)
+from puskesmas_queue_escpos_printer import documents, encoding, jobs, printing, turns
+from puskesmas_queue_escpos_printer.settings import Settings
+from puskesmas_queue_escpos_printer.watch import Watch
+
+SHUTDOWN_S = 2.0
+"""Each of the two waits at the end, of which the server has 5 s."""
+
+WATCHES: dict[str, Watch] = {}
+"""One for each clinic that this process serves, from its start to its end."""
 
 
 @hookimpl
-def ticket_called(fact: Fact, ticket: TicketFact, ctx: Context) -> None:
-    """Hear that a ticket was called; the same `fact.id` may come twice."""
-    log.warning("%s: %s was called to counter %s", ctx.clinic_name, ticket.number, fact.counter)
+def register_settings() -> type[BaseModel]:
+    """Bring how long the list of jobs is kept."""
+    return Settings
+
+
+def print_slip(slip: Slip, ctx: Context) -> Printed:
+    """Print a ticket; a repeated request is told how the first one fared."""
+    try:
+        outcome = documents.print_ticket(ctx, slip)
+    except PluginDataUnavailable as error:
+        return Printed("failed", str(error))
+    return Printed(outcome.state, outcome.words)
+
+
+@hookimpl
+def register_printers() -> list[Printer]:
+    """Bring the printer `escpos`."""
+    return [Printer("escpos", print_slip)]
+
+
+@hookimpl
+def startup(ctx: Context) -> None:
+    """End what a server that died left behind, and begin to look after the printers."""
+    jobs.release_lost(ctx, is_starting=True)
+    turns.release_all(ctx)
+    WATCHES[ctx.clinic_id] = Watch(ctx)
+    WATCHES[ctx.clinic_id].start()
+    encoding.warm_up()
+
+
+@hookimpl
+def shutdown(ctx: Context) -> None:
+    """Let what is being printed come to its end."""
+    watch = WATCHES.pop(ctx.clinic_id, None)
+    if watch is not None:
+        watch.stop(SHUTDOWN_S)
+    printing.join_all(ctx.clinic_id, SHUTDOWN_S)
+
+
+@hookimpl
+def day_closed(day: DayFact, ctx: Context) -> None:
+    """Let go of old jobs."""
+    first = day.service_date - timedelta(days=Settings.of(ctx).keep_days - 1)
+    jobs.forget(ctx, datetime.combine(first, time.min, ctx.zone))

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from puskesmas_queue.api import Context
+from puskesmas_queue_escpos_printer.paper import CodePage, Cut, Images, PaperProfile, PaperWidth
 from puskesmas_queue_escpos_printer.protocol import Status
 from puskesmas_queue_escpos_printer.reasons import Reason
 from puskesmas_queue_escpos_printer.tables import PLACES, PRINTERS, data_of, now_ms
@@ -52,10 +53,10 @@ class PrinterSetup:
     kind: str
     address: str
     is_answering: bool = True
-    width_mm: int = 80
-    code_page: str = "cp437"
-    images: str = "raster"
-    cut: str = "partial"
+    width_mm: PaperWidth = 80
+    code_page: CodePage = "cp437"
+    images: Images = "raster"
+    cut: Cut = "partial"
     is_active: bool = True
 
 
@@ -85,6 +86,12 @@ class Printer:
     def is_active(self) -> bool:
         """Whether anything is sent to it."""
         return self.setup.is_active
+
+    @property
+    def profile(self) -> PaperProfile:
+        """What it prints on."""
+        setup = self.setup
+        return PaperProfile(setup.width_mm, setup.code_page, setup.images, setup.cut)
 
     @property
     def device(self) -> str:

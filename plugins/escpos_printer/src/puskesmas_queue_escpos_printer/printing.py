@@ -11,10 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from puskesmas_queue.api import Context, PluginDataUnavailable
 from puskesmas_queue_escpos_printer import jobs, printers, talking
-from puskesmas_queue_escpos_printer.jobs import JobState, Order
+from puskesmas_queue_escpos_printer.jobs import Order
 from puskesmas_queue_escpos_printer.printers import Printer
 from puskesmas_queue_escpos_printer.protocol import Sent, Status
 from puskesmas_queue_escpos_printer.reasons import PASSING, Reason
@@ -68,7 +69,7 @@ class Outcome:
         detail: What the system or the printer said.
     """
 
-    state: JobState
+    state: Literal["printed", "unsure", "failed"]
     reason: Reason | None = None
     printer_name: str = ""
     detail: str = ""
@@ -125,12 +126,13 @@ def _await(ctx: Context, order: Order, until: float) -> Outcome:
         job = jobs.find(ctx, order.subject, order.job)
         if job is None:
             return Outcome("failed", Reason.LATE, detail="the job was cleared")
-        if job.is_final:
-            return Outcome(job.state, job.reason, job.printer_name, job.detail)
-        if time.monotonic() >= until:
-            if job.state == "sending":
+        match job.state:
+            case "sending" if time.monotonic() >= until:
                 return Outcome("unsure", Reason.STILL_PRINTING, job.printer_name)
-            return Outcome("failed", Reason.BUSY)
+            case "waiting" if time.monotonic() >= until:
+                return Outcome("failed", Reason.BUSY)
+            case "printed" | "unsure" | "failed" as state:
+                return Outcome(state, job.reason, job.printer_name, job.detail)
         time.sleep(LOOK_S)
 
 
@@ -153,7 +155,7 @@ class _Run:
         self._encode = encode
         self._times = times
         self._start_until = time.monotonic() + times.start_s
-        self._encoded: dict[tuple[object, ...], bytes] = {}
+        self._encoded: dict[str, bytes] = {}
         self._begun_at: Printer | None = None
         self._outcome: Outcome | None = None
         self._is_over = threading.Event()
@@ -212,16 +214,16 @@ class _Run:
         except TransportFailed as error:
             return Sent("failed", error.reason, error.detail)
         except PluginDataUnavailable as error:
-            # After the job began, its own end says what is known.
-            return Sent("unsure" if self._begun_at else "failed", Reason.NO_TABLES, str(error))
+            # Asked for before the job began: nothing was sent.
+            return Sent("failed", Reason.NO_TABLES, str(error))
+        if talk.sent.state == "failed":
+            self._begun_at = None
         return talk.sent
 
     def _data_for(self, printer: Printer) -> bytes:
-        setup = printer.setup
-        key = (setup.width_mm, setup.code_page, setup.images, setup.cut)
-        if key not in self._encoded:
-            self._encoded[key] = self._encode(printer)
-        return self._encoded[key]
+        if printer.printer_id not in self._encoded:
+            self._encoded[printer.printer_id] = self._encode(printer)
+        return self._encoded[printer.printer_id]
 
     def _begin(self, printer: Printer) -> bool:
         """Store that it is being sent. Whoever waits was told that it failed, once it is late."""
@@ -237,7 +239,11 @@ class _Run:
         is_old = now_ms() - printer.seen_ms > FRESH_MS
         if is_old or status != printer.status:
             tell_change(printer, status)
-            printers.note(self._ctx, printer.printer_id, status)
+            try:
+                printers.note(self._ctx, printer.printer_id, status)
+            except PluginDataUnavailable:
+                # How the job fared is what counts; the printer is looked at again.
+                log.warning("how printer %s is could not be stored", printer.name)
 
     def _fail(self, failures: dict[str, tuple[Printer, Sent]]) -> Outcome:
         """Nothing printed: what the first choice said is what staff should look after."""

@@ -115,8 +115,8 @@ def send_job(transport: Transport, data: bytes, status: Status, limits: Limits =
         return Sent(state, error.reason, error.detail)
     if not answers:
         return Sent("unsure", Reason.CANNOT_TELL)
-    if status.state == "unknown":
-        until = min(until, time.monotonic() + limits.silent_s)
+    wait_s = limits.silent_s if status.state == "unknown" else limits.barrier_s
+    until = min(until, time.monotonic() + wait_s)
     try:
         return _await_barrier(transport, status, limits, until)
     except TransportFailed as error:

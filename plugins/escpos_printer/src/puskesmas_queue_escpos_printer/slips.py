@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from typing import Any
 
 from puskesmas_queue.api import Lane, Slip, Source, TicketFact, TicketState
@@ -14,9 +14,14 @@ def write_slip(slip: Slip) -> str:
     return json.dumps(asdict(known), default=_as_text)
 
 
-def read_slip(text: str, job: str) -> Slip:
+def read_slip(text: str, job: str, zone: tzinfo) -> Slip:
     """
     Return the slip that was written, for another job.
+
+    Args:
+        text: As `write_slip` made it.
+        job: The other one.
+        zone: The clinic's; a text keeps the hours that it is away from UTC, and not its name.
 
     Raises:
         ValueError: It is none, or of another version of the server.
@@ -31,7 +36,8 @@ def read_slip(text: str, job: str) -> Slip:
             "state": TicketState(ticket["state"]),
             "issued_at": datetime.fromisoformat(ticket["issued_at"]),
         }
-        values |= {"issued_at": datetime.fromisoformat(values["issued_at"]), "job": job}
+        issued_at = datetime.fromisoformat(values["issued_at"]).astimezone(zone)
+        values |= {"issued_at": issued_at, "job": job}
         return Slip(ticket=TicketFact(**ticket), **values)
     except (KeyError, TypeError) as error:
         raise ValueError(f"no slip: {error}") from error

@@ -18,7 +18,7 @@ from puskesmas_queue_escpos_printer.reasons import Reason
 from puskesmas_queue_escpos_printer.tables import TURNS, data_of, insert, now_ms
 from puskesmas_queue_escpos_printer.transports.base import TransportFailed, rest_s
 
-LEASE_S = 30.0
+LEASE_S = 50.0
 """Longer than a job may take from the turn's begin to its end."""
 LOOK_S = 0.1
 
@@ -92,7 +92,7 @@ def _try(ctx: Context, device: str, holder: str) -> bool:
             set_={"holder": row["holder"], "until_ms": row["until_ms"]},
             where=TURNS.c.until_ms < now,
         )
-        return connection.execute(taken).rowcount == 1
+        return connection.execute(taken.returning(TURNS.c.holder)).first() is not None
 
     return data_of(ctx).write(run)
 

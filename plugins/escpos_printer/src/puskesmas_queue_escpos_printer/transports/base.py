@@ -35,6 +35,7 @@ class Limits:
         stall_s: To take at least one more byte.
         look_s: How long nothing is heard before it is asked whether something is wrong.
         silent_s: To say that a job is out, where it answered no question before.
+        barrier_s: To say that a job is out, once all of it was taken.
         whole_s: For a whole job from its first byte on.
     """
 
@@ -43,7 +44,8 @@ class Limits:
     stall_s: float = 5.0
     look_s: float = 1.0
     silent_s: float = 2.5
-    whole_s: float = 20.0
+    barrier_s: float = 8.0
+    whole_s: float = 40.0
 
 
 LIMITS = Limits()

@@ -42,7 +42,7 @@ class CupsTransport:
             words = " ".join(answer.stderr.decode(errors="replace").split())
             raise TransportFailed(Reason.NOT_TAKEN, words[:MOST_WORDS])
 
-    def receive(self, until: float) -> bytes:  # noqa: ARG002
+    def receive(self, until: float) -> bytes:
         return b""
 
     def close(self) -> None:

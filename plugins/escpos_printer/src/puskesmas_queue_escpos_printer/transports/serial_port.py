@@ -29,7 +29,6 @@ class SerialTransport:
         import serial  # noqa: PLC0415  # only where somebody has such a printer
 
         self._stall_s = limits.stall_s
-        self._error: type[OSError] = serial.SerialException
         self._timeout: type[OSError] = serial.SerialTimeoutException
         try:
             self._line = serial.Serial(
