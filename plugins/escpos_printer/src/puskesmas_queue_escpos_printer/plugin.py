@@ -1,6 +1,7 @@
 """What the server calls."""
 
 from datetime import datetime, time, timedelta
+from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -10,6 +11,8 @@ from puskesmas_queue.api import (
     PluginDataUnavailable,
     Printed,
     Printer,
+    RunningSimulator,
+    Simulator,
     Slip,
     hookimpl,
 )
@@ -43,6 +46,19 @@ def print_slip(slip: Slip, ctx: Context) -> Printed:
 def register_printers() -> list[Printer]:
     """Bring the printer `escpos`."""
     return [Printer("escpos", print_slip)]
+
+
+def start_simulator(folder: Path, port: int) -> RunningSimulator:
+    """Start a printer to try things with."""
+    from puskesmas_queue_escpos_printer.simulator import PrinterSimulator  # noqa: PLC0415  # rare
+
+    return PrinterSimulator(folder, port)
+
+
+@hookimpl
+def register_simulators() -> list[Simulator]:
+    """Bring `puskesmas-queue simulate printer`."""
+    return [Simulator("printer", start_simulator)]
 
 
 @hookimpl
