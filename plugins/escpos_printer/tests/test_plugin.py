@@ -44,11 +44,11 @@ def test_a_kiosk_prints_by_it(clinic, tcp):
     assert tcp.printed == [paper, paper]
 
 
-def test_a_printer_that_cannot_leaves_it_to_the_browser(clinic, tcp, caplog):
+def test_a_printer_that_cannot_leaves_it_to_the_browser(clinic, tcp):
     """So the number is on paper or on the page, and its slip is known."""
     ticket = clinic.issue()
     assert clinic.print_slip(ticket, "escpos", "browser").state == "by_page"
-    assert "no printer" in caplog.text
+    assert clinic.print_slip(ticket, "escpos").state == "failed"
     set_up(clinic, tcp)
     tcp.no_paper = True
     assert clinic.print_slip(ticket, "escpos", "browser").state == "by_page"
