@@ -6,5 +6,7 @@ from importlinter import cli
 def test_import_rules_hold(monkeypatch, request):
     """Every contract of pyproject.toml is kept."""
     monkeypatch.chdir(request.config.rootpath)
+    # It would silence every logger that is there, for all tests that come after.
+    monkeypatch.setattr(cli, "_configure_logging", lambda verbose: None)
 
     assert cli.lint_imports(no_cache=True) == cli.EXIT_STATUS_SUCCESS
