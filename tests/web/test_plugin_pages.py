@@ -257,6 +257,52 @@ def test_english_is_of_the_plugin_first_and_then_of_the_core(browse):
     assert '<a href="/x/rooms/" aria-current="page">Room</a>' in text
 
 
+SETTINGS = """
+from pydantic import BaseModel, Field, field_validator
+
+
+class Settings(BaseModel):
+    colour: str = Field("biru", title="Warna", description="Di pintu ruang.")
+
+    @field_validator("colour")
+    @classmethod
+    def _known(cls, value):
+        if value == "kuning":
+            raise ValueError("Kuning tidak ada.")
+        return value
+
+
+@hookimpl
+def register_settings():
+    return Settings
+"""
+
+
+class TestSettings:
+    @pytest.fixture
+    def brought(self):
+        texts = {"Warna": "Colour", "Di pintu ruang.": "On the door.", "Kuning tidak ada.": "No."}
+        entries = "\n".join(f'msgid "{one}"\nmsgstr "{other}"\n' for one, other in texts.items())
+        return {
+            **FILES,
+            "__init__.py": CODE + SETTINGS,
+            "locale/en/LC_MESSAGES/messages.po": entries,
+        }
+
+    def test_the_form_is_in_the_readers_language(self, browse):
+        """Label, hint, and what its validator says, from the plugin's own catalogue."""
+        admin = browse(Role.ADMIN)
+        assert "Warna" in admin.get("/admin/plugins/rooms").text
+        shown = admin.get("/admin/plugins/rooms?lang=en").text
+        assert ">Colour<" in shown or "Colour " in shown
+        assert "On the door." in shown
+        assert "Warna" not in shown
+
+        refused = admin.post("/admin/plugins/rooms?lang=en", data={"colour": "kuning"})
+        assert refused.status_code == 422
+        assert "“Colour”: No." in refused.text
+
+
 class TestBrokenCatalogue:
     @pytest.fixture
     def brought(self):

@@ -12,6 +12,7 @@ from puskesmas_queue.api import Role
 from puskesmas_queue.services.plugin_settings import InvalidForm
 from puskesmas_queue_tts import plugin, pronunciation, wav, zones
 from puskesmas_queue_tts.clinic_voice import VOICES
+from puskesmas_queue_tts.settings import Settings
 from puskesmas_queue_tts.zones import ZoneVoice
 
 NAME = "tts"
@@ -246,8 +247,12 @@ def test_only_who_sets_the_clinic_up_sees_them(clinic):
 
 
 def test_every_text_is_there_in_english(clinic):
-    """The catalogue holds what the templates and the link say, and nothing else."""
+    """The catalogue holds what templates, link and settings say, and nothing else."""
     said = {"Suara"}
+    for field in Settings.model_fields.values():
+        said |= {field.title, field.description}
+    source = (PACKAGE / "settings.py").read_text("utf-8")
+    said |= set(re.findall(r'ValueError\("(.+)"\)', source))
     for template in (PACKAGE / "templates").glob("*.html"):
         found = re.findall(r"_\((?:\"([^\"]+)\"|'([^']+)')", template.read_text("utf-8"))
         said |= {one or other for one, other in found}

@@ -81,8 +81,8 @@ def test_the_order_is_what_was_typed(typed, order):
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        ("piper, google", "Tidak dikenal: google. Pilih: piper, espeak, clips."),
-        (" , ", "Tulis paling sedikit satu: piper, espeak, clips."),
+        ("piper, google", "Ada yang tidak dikenal. Pilih dari piper, espeak, clips."),
+        (" , ", "Tulis paling sedikit satu dari piper, espeak, clips."),
         ("piper, espeak, piper", "Tulis setiap suara satu kali saja."),
     ],
 )
@@ -94,6 +94,26 @@ def test_an_order_that_cannot_be_is_refused_in_the_clinics_language(open_clinic,
     assert page.status_code == 422
     assert f"“Urutan suara”: {words}" in page.text
     assert Settings.of(clinic.context(NAME)).order == ("espeak",)
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("google", "One of them is not known."),
+        (",", "Write at least one of piper, espeak, clips."),
+        ("piper, piper", "Write each voice once only."),
+    ],
+)
+def test_an_order_that_cannot_be_is_refused_in_english(open_clinic, typed, words):
+    """Where that is the reader's language; the catalogue is held complete by the pages' tests."""
+    clinic = open_clinic(engines="espeak")
+
+    page = clinic.post(
+        f"/admin/plugins/{NAME}?lang=en", {"engines": typed, "cache_mb": "50"}, Role.ADMIN
+    )
+
+    assert page.status_code == 422
+    assert f"“Order of voices”: {words}" in page.text
 
 
 # Engines of a clinic

@@ -8,6 +8,7 @@ Voices are no part of this program: who made them says what may be done with the
 import hashlib
 import re
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ INDONESIAN = (
 )
 """The one voice of Piper for Indonesian, 60 million bytes; of no clear licence."""
 TRIES = 4
+PAUSE_S = 2.0
+"""Between two of them."""
 MOST_REDIRECTS = 5
 CONNECT_S = 10.0
 READ_S = 30.0
@@ -136,6 +139,7 @@ def _fetch(
         except httpx.TransportError as error:
             if not left:
                 raise DownloadFailed(_no_connection(url, error)) from None
+            time.sleep(PAUSE_S)
     _check(half, url, told if sha256 is None else _Told(told.size, sha256))
     return half
 
@@ -249,9 +253,10 @@ def _host(url: str) -> str:
 
 
 def _no_connection(url: str, error: httpx.TransportError) -> str:
+    model = url.removesuffix(DESCRIPTION)
     return (
         f"{_host(url)} cannot be reached or broke off ({str(error) or type(error).__name__}). "
         "Is this computer on the internet? What came is kept: the same command goes on from there. "
-        f"Or fetch {url} and {url}{DESCRIPTION} on another computer, and run: "
+        f"Or fetch {model} and {model}{DESCRIPTION} on another computer, and run: "
         "puskesmas-queue tts use FILE"
     )

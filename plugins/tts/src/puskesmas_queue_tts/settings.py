@@ -41,11 +41,11 @@ class Settings(BaseModel):
     @classmethod
     def _known(cls, value: str) -> str:
         names = _names(value)
-        unknown = [name for name in names if name not in ENGINES]
-        if unknown:
-            raise ValueError(f"Tidak dikenal: {', '.join(unknown)}. Pilih: {', '.join(ENGINES)}.")
+        # Each is one text, so that the catalogue can have it.
+        if not set(names) <= set(ENGINES):
+            raise ValueError("Ada yang tidak dikenal. Pilih dari piper, espeak, clips.")
         if not names:
-            raise ValueError(f"Tulis paling sedikit satu: {', '.join(ENGINES)}.")
+            raise ValueError("Tulis paling sedikit satu dari piper, espeak, clips.")
         if len(set(names)) < len(names):
             raise ValueError("Tulis setiap suara satu kali saja.")
         return ", ".join(names)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from starlette.responses import Response
 
@@ -52,8 +53,12 @@ def save(page: Page) -> Response:
     try:
         is_changed = plugin_settings.save(page.clinic, name, page.form, page.actor)
     except InvalidForm as error:
-        states = plugin_settings.field_states(page.clinic, name)
-        errors = [_error(page, problem, states) for problem in error.problems]
+        states = _states(page, name)
+        problems = [
+            replace(one, limit=_told(page, name, one.limit)) if one.kind == "refused" else one
+            for one in error.problems
+        ]
+        errors = [_error(page, problem, states) for problem in problems]
         return _show(page, errors, page.form, status=422)
     except PluginSettingsInvalid:
         return _show(page, [], {}, status=409)
@@ -72,7 +77,7 @@ def _show(page: Page, errors: Errors, typed: dict[str, str], *, status: int = 20
     view = plugin_overview.plugin_view(page.clinic, page.path["name"])
     states: Sequence[FieldState] = ()
     if view.has_settings:
-        states = plugin_settings.field_states(page.clinic, view.status.name)
+        states = _states(page, view.status.name)
     if typed:
         states = [_retyped(state, typed) for state in states]
     return page.render(
@@ -89,6 +94,23 @@ def _show(page: Page, errors: Errors, typed: dict[str, str], *, status: int = 20
         lost=plugin_overview.lost_count(page.clinic),
         done=page.query.get("done") if not errors else None,
     )
+
+
+def _states(page: Page, plugin: str) -> list[FieldState]:
+    """Return the fields of a plugin, in the reader's language as far as its catalogues have it."""
+    told = partial(_told, page, plugin)
+    return [
+        replace(
+            one, field=replace(one.field, label=told(one.field.label), help=told(one.field.help))
+        )
+        for one in plugin_settings.field_states(page.clinic, plugin)
+    ]
+
+
+def _told(page: Page, plugin: str, text: str) -> str:
+    """Return one of a plugin's own texts in the reader's language."""
+    screens = page.rendering.screens
+    return screens.gettext(plugin, page.lang, text) if screens and text else text
 
 
 def _retyped(state: FieldState, typed: dict[str, str]) -> FieldState:
