@@ -52,7 +52,7 @@ def test_a_printer_that_cannot_leaves_it_to_the_browser(clinic, tcp):
     set_up(clinic, tcp)
     tcp.no_paper = True
     assert clinic.print_slip(ticket, "escpos", "browser").state == "by_page"
-    assert clinic.print_slip(ticket, "escpos").detail.startswith("Kiosk: no paper")
+    assert clinic.print_slip(ticket, "escpos").detail == "kertas habis"
 
 
 def test_a_silent_printer_is_no_reason_to_print_twice(clinic, tcp):
@@ -60,7 +60,8 @@ def test_a_silent_printer_is_no_reason_to_print_twice(clinic, tcp):
     set_up(clinic, tcp)
     tcp.is_silent = True
     printed = clinic.print_slip(clinic.issue(), "escpos", "browser")
-    assert (printed.state, printed.detail) == ("unsure", "Kiosk: no answer")
+    told = "printer tidak memberi kabar setelah mencetak"
+    assert (printed.state, printed.detail) == ("unsure", told)
     assert len(tcp.printed) == 1
 
 

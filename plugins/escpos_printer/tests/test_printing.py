@@ -43,7 +43,7 @@ def there(ctx) -> Callable[..., str]:
 
 
 def order(number: int = 1, job: str = "first-print-0001") -> Order:
-    return Order(f"code-{number}", job, "ticket", f"A-{number:03d}", "kiosk", "Depan")
+    return Order(f"code-{number}", job, "ticket", f"A-{number:03d}", "kiosk", "Depan", "{}")
 
 
 def paper(number: int = 1) -> bytes:
@@ -159,7 +159,10 @@ def test_a_printer_that_cannot_leaves_it_to_the_next(ctx, there, switched_on, fa
     there("2 Loket", second)
     setattr(first, fault, True)
 
-    assert go(ctx) == printing.Outcome("printed", None, "2 Loket")
+    outcome = go(ctx)
+    assert (outcome.state, outcome.printer_name) == ("printed", "2 Loket")
+    assert outcome.words == "dicetak di printer cadangan"
+    assert outcome.detail.startswith("1 Kiosk: ")
     assert (first.printed, second.printed) == ([], [paper()])
     assert [one.is_in_trouble for one in printers.all_printers(ctx)] == [True, False]
 
@@ -204,7 +207,9 @@ def test_all_that_fail_leave_it_to_the_page_in_time(ctx, there, switched_on):
     assert (outcome.state, outcome.reason, outcome.printer_name) == (
         "failed", Reason.NO_PAPER, "1 Kiosk"
     )  # fmt: skip
-    assert "1 Kiosk: no paper; 2 Loket: refused" in outcome.words
+    assert (outcome.words, outcome.detail) == (
+        "kertas habis", "1 Kiosk: no paper; 2 Loket: refused"
+    )  # fmt: skip
     assert time.monotonic() - started < QUICK.answer_s
     (job,) = jobs.latest(ctx)
     assert (job.state, job.reason) == ("failed", Reason.NO_PAPER)
@@ -395,8 +400,10 @@ def test_trouble_is_settled_by_hand(ctx, there, tcp):
 
 def test_a_printer_that_never_can_tell_alarms_nobody(ctx, there, tcp):
     there("Kiosk", tcp, is_answering=False)
-    assert go(ctx).state == "unsure"
+    outcome = go(ctx)
+    assert (outcome.state, outcome.words) == ("printed", "")
     assert jobs.in_trouble(ctx, ctx.now - timedelta(hours=1)) == []
+    assert jobs.latest(ctx)[0].reason is Reason.CANNOT_TELL
     assert not jobs.latest(ctx)[0].needs_somebody
     assert not printers.all_printers(ctx)[0].is_in_trouble
 
@@ -421,6 +428,22 @@ def test_a_place_has_its_printers_in_their_order(ctx, tcp, there):
     assert ids("kiosk", "Depan") == []
     printers.set_place(ctx, "kiosk", "Depan", [])
     assert ids("kiosk", "Depan") == [b]
+
+
+def test_the_address_of_the_settings_is_used_until_a_printer_is_set_up(puskesmas_clinics, tcp):
+    """As in the demo, whose simulated printer has another port each time."""
+    clinic = puskesmas_clinics(escpos_printer=plugin)
+    for address in ("127.0.0.1:9", tcp.address):
+        clinic.configure(NAME, default_address=address)
+        (printer,) = printers.order_for(clinic.context(NAME), "kiosk", "Depan")
+        assert printer.setup.address == address
+    assert clinic.print_slip(clinic.issue(), "escpos").state == "printed"
+
+    clinic.configure(NAME, default_address="")
+    assert printers.all_printers(clinic.context(NAME)) == []
+    printers.add(clinic.context(NAME), PrinterSetup("Kiosk", "tcp", tcp.address))
+    clinic.configure(NAME, default_address="127.0.0.1:9")
+    assert [one.name for one in printers.all_printers(clinic.context(NAME))] == ["Kiosk"]
 
 
 def test_names_are_one_printer_each(ctx, tcp, there):

@@ -43,7 +43,7 @@ def test_a_roll_that_is_nearly_at_its_end_prints_and_is_told(tcp):
     tcp.near_end = True
     talk = send("tcp", tcp.address)
 
-    assert talk.sent.state == "printed"
+    assert (talk.sent.state, talk.sent.reason) == ("printed", Reason.NEAR_END)
     assert talk.status == Status("ready", is_near_end=True)
 
 
@@ -167,7 +167,7 @@ def test_an_address_that_is_a_name_of_nobody():
 def test_a_printer_that_cannot_answer_is_not_asked(tcp):
     talk = send("tcp", tcp.address, is_answering=False)
 
-    assert (talk.sent.state, talk.sent.reason) == ("unsure", Reason.CANNOT_TELL)
+    assert (talk.sent.state, talk.sent.reason) == ("printed", Reason.CANNOT_TELL)
     assert talk.status.state == "cannot_tell"
     time.sleep(0.1)
     assert tcp.bytes_taken == JOB
@@ -257,6 +257,7 @@ def test_cups_takes_the_job_and_cannot_tell(cups):
     assert talk.status.state == "cannot_tell"
     assert (cups.folder / "job").read_bytes() == JOB
     assert (cups.folder / "told").read_text().split() == ["-d", "thermal-80", "-o", "raw", "-s"]
+    assert send("cups", "thermal-80", is_answering=False).sent.state == "printed"
 
 
 @pytest.mark.parametrize(

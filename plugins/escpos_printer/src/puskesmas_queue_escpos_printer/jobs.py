@@ -65,7 +65,7 @@ class Job:
         state: See the module.
         printer_id: Which printer has or had it; empty: none yet.
         printer_name: What it was called then.
-        reason: Why it is not printed, or why it is though nobody saw it.
+        reason: Why it is not printed; or what staff should see to though it is.
         detail: What the system or the printer said.
         is_settled: Whether staff did something about it: nobody needs to look any more.
         created_at: When it was asked for, aware.
@@ -84,9 +84,8 @@ class Job:
 
     @property
     def needs_somebody(self) -> bool:
-        """Whether staff should look; a printer that never can tell is no news."""
-        is_news = self.state in TROUBLE and self.reason is not Reason.CANNOT_TELL
-        return is_news and not self.is_settled
+        """Whether staff should look; of anything but a ticket, whoever asked was told at once."""
+        return self.state in TROUBLE and bool(self.order.slip) and not self.is_settled
 
 
 def claim(ctx: Context, order: Order) -> str | None:
@@ -203,7 +202,7 @@ def in_trouble(ctx: Context, since: datetime, limit: int = 20) -> list[Job]:
             JOBS.c.clinic_id == ctx.clinic_id,
             JOBS.c.created_at >= since,
             JOBS.c.state.in_(TROUBLE),
-            JOBS.c.reason != Reason.CANNOT_TELL.value,
+            JOBS.c.slip != "",
             JOBS.c.is_settled.is_(False),
         )
         .order_by(JOBS.c.created_at.desc(), JOBS.c.job)

@@ -8,7 +8,12 @@ from pydantic import BaseModel
 from puskesmas_queue.api import (
     Context,
     DayFact,
+    HealthCheck,
+    NavItem,
+    Panel,
+    Permission,
     PluginDataUnavailable,
+    PluginRoute,
     Printed,
     Printer,
     RunningSimulator,
@@ -16,7 +21,16 @@ from puskesmas_queue.api import (
     Slip,
     hookimpl,
 )
-from puskesmas_queue_escpos_printer import documents, encoding, jobs, printing, turns
+from puskesmas_queue_escpos_printer import (
+    documents,
+    encoding,
+    health,
+    jobs,
+    pages,
+    printing,
+    setup_pages,
+    turns,
+)
 from puskesmas_queue_escpos_printer.settings import Settings
 from puskesmas_queue_escpos_printer.watch import Watch
 
@@ -40,6 +54,43 @@ def print_slip(slip: Slip, ctx: Context) -> Printed:
     except PluginDataUnavailable as error:
         return Printed("failed", str(error))
     return Printed(outcome.state, outcome.words)
+
+
+@hookimpl
+def register_routes() -> list[PluginRoute]:
+    """Bring the pages of printers and jobs."""
+    viewing, setting = Permission.DAY_VIEW, Permission.MANAGE_SETTINGS
+    both = ("GET", "POST")
+    return [
+        PluginRoute("/", pages.show, viewing),
+        PluginRoute("/look", pages.look, viewing, ("POST",)),
+        PluginRoute("/jobs/again", pages.print_again, Permission.CALL, ("POST",)),
+        PluginRoute("/jobs/settled", pages.settle, Permission.CALL, ("POST",)),
+        PluginRoute("/printers", setup_pages.show, setting),
+        PluginRoute("/printers/new", setup_pages.add, setting, both),
+        PluginRoute("/printers/{printer_id}", setup_pages.change, setting, both),
+        PluginRoute("/printers/{printer_id}/remove", setup_pages.remove, setting, both),
+        PluginRoute("/printers/{printer_id}/test", setup_pages.test, setting, ("POST",)),
+        PluginRoute("/places", setup_pages.set_place, setting, ("POST",)),
+    ]
+
+
+@hookimpl
+def register_nav() -> list[NavItem]:
+    """Link to the printers."""
+    return [NavItem("Printer tiket", "/", Permission.DAY_VIEW)]
+
+
+@hookimpl
+def register_panels() -> list[Panel]:
+    """Say on the page of the day which printer wants somebody, before a patient meets it."""
+    return [Panel("dashboard", "printers", "Printer tiket", pages.panel)]
+
+
+@hookimpl
+def register_health_checks() -> list[HealthCheck]:
+    """Bring the look at each printer, and at jobs that nobody saw to."""
+    return health.CHECKS
 
 
 @hookimpl

@@ -12,7 +12,8 @@ from puskesmas_queue.api import Context
 from puskesmas_queue_escpos_printer.paper import CodePage, Cut, Images, PaperProfile, PaperWidth
 from puskesmas_queue_escpos_printer.protocol import Status
 from puskesmas_queue_escpos_printer.reasons import Reason
-from puskesmas_queue_escpos_printer.tables import PLACES, PRINTERS, data_of, now_ms
+from puskesmas_queue_escpos_printer.settings import Settings
+from puskesmas_queue_escpos_printer.tables import PLACES, PRINTERS, data_of, insert, now_ms
 
 LONGEST_NAME = 40
 LONGEST_PLACE = 80
@@ -20,6 +21,8 @@ LONGEST_DETAIL = 200
 MOST_PRINTERS = 30
 Place = Literal["kiosk", "counter"]
 PLACE_KINDS: tuple[Place, ...] = ("kiosk", "counter")
+DEFAULT = "default"
+"""The id of the printer that the settings name."""
 EVERY = ""
 """As a place's name: every kiosk, or every counter, that has no line of its own."""
 
@@ -106,7 +109,33 @@ class Printer:
 
 
 def all_printers(ctx: Context) -> list[Printer]:
-    """Return every printer, by name."""
+    """Return every printer, by name; the one of the settings where nobody set one up."""
+    known = _stored(ctx)
+    wanted = Settings.of(ctx).default_address
+    made = next((one for one in known if one.printer_id == DEFAULT), None)
+    if made is None and (known or not wanted):
+        return known
+    if made is not None and made.setup.address == wanted:
+        return known
+    _set_default(ctx, wanted)
+    return _stored(ctx)
+
+
+def _set_default(ctx: Context, address: str) -> None:
+    """Make a printer of the settings' address, or let it go with it."""
+    setup = PrinterSetup("Printer", "tcp", address)
+    key = {"clinic_id": ctx.clinic_id, "printer_id": DEFAULT}
+    row = {**key, **_columns(setup), **_unseen(setup)}
+
+    def run(connection: Connection) -> None:
+        connection.execute(delete(PRINTERS).where(*_one(ctx, DEFAULT)))
+        if address:
+            connection.execute(insert(connection, PRINTERS, row).on_conflict_do_nothing())
+
+    data_of(ctx).write(run)
+
+
+def _stored(ctx: Context) -> list[Printer]:
     query = (
         select(PRINTERS)
         .where(PRINTERS.c.clinic_id == ctx.clinic_id)

@@ -18,7 +18,7 @@ from puskesmas_queue_escpos_printer import jobs, printers, talking
 from puskesmas_queue_escpos_printer.jobs import Order
 from puskesmas_queue_escpos_printer.printers import Printer
 from puskesmas_queue_escpos_printer.protocol import Sent, Status
-from puskesmas_queue_escpos_printer.reasons import PASSING, Reason
+from puskesmas_queue_escpos_printer.reasons import PASSING, WORDS, Reason
 from puskesmas_queue_escpos_printer.tables import now_ms
 from puskesmas_queue_escpos_printer.transports.base import LIMITS, Limits, TransportFailed
 from puskesmas_queue_escpos_printer.turns import turn
@@ -26,6 +26,8 @@ from puskesmas_queue_escpos_printer.turns import turn
 log = logging.getLogger(__name__)
 Encode = Callable[[Printer], bytes]
 LOOK_S = 0.1
+TO_SEE_TO = (Reason.NEAR_END, Reason.SPARE_PRINTER)
+"""With what a paper comes out all the same."""
 FRESH_MS = 30_000
 """A state that was seen just before and is the same is not written down again."""
 
@@ -76,9 +78,9 @@ class Outcome:
 
     @property
     def words(self) -> str:
-        """For logs, in English."""
-        told = (self.printer_name, self.reason.words if self.reason else "", self.detail)
-        return ": ".join(filter(None, told))
+        """What staff should know, a text of the catalogues; empty where all is well."""
+        is_well = self.state == "printed" and self.reason not in TO_SEE_TO
+        return "" if is_well or self.reason is None else WORDS[self.reason]
 
 
 def print_job(
@@ -190,6 +192,9 @@ class _Run:
         while True:
             for printer in self._choice:
                 sent = self._try(printer)
+                if sent.state == "printed" and printer.printer_id != self._choice[0].printer_id:
+                    told = f"{self._choice[0].name}: {_words(failures[self._choice[0].printer_id])}"
+                    sent = Sent("printed", Reason.SPARE_PRINTER, told)
                 if sent.state != "failed":
                     return self._end(sent, printer)
                 failures[printer.printer_id] = (printer, sent)
@@ -249,7 +254,7 @@ class _Run:
         """Nothing printed: what the first choice said is what staff should look after."""
         if not failures:
             return self._end(Sent("failed", Reason.NO_PRINTER), None)
-        told = [f"{one.name}: {_words(sent)}" for one, sent in failures.values()]
+        told = [f"{one[0].name}: {_words(one)}" for one in failures.values()]
         first, sent = next(iter(failures.values()))
         detail = sent.detail if len(told) == 1 else "; ".join(told)
         return self._end(Sent("failed", sent.reason, detail), first)
@@ -275,5 +280,6 @@ def tell_change(printer: Printer, status: Status) -> None:
         log.warning("printer %s is well again", printer.name)
 
 
-def _words(sent: Sent) -> str:
+def _words(failure: tuple[Printer, Sent]) -> str:
+    sent = failure[1]
     return sent.reason.words if sent.reason else sent.state

@@ -65,7 +65,7 @@ class Sent:
     Args:
         state: `printed`: the printer said so. `unsure`: something of it may be out. `failed`:
             nothing of it is.
-        reason: Why it is not printed.
+        reason: Why it is not printed; or what staff should see to though it is.
         detail: What the system or the printer said.
     """
 
@@ -130,7 +130,7 @@ def _await_barrier(transport: Transport, status: Status, limits: Limits, until: 
         data = transport.receive(min(until, now + limits.look_s))
         for byte in data:
             if byte in BARRIER_ANSWERS:
-                return _at_barrier(byte)
+                return _at_barrier(byte, status)
             if not _is_answer(byte):
                 garbage += bytes([byte])
         if len(garbage) > MOST_GARBAGE:
@@ -139,7 +139,7 @@ def _await_barrier(transport: Transport, status: Status, limits: Limits, until: 
             # Nothing was heard: it prints, or it cannot. It tells at once which.
             found, barrier = _look(transport, limits)
             if barrier is not None:
-                return _at_barrier(barrier)
+                return _at_barrier(barrier, status)
             if found is not None and not found.may_print:
                 return Sent("unsure", found.reason, found.detail)
             asked = True
@@ -148,11 +148,12 @@ def _await_barrier(transport: Transport, status: Status, limits: Limits, until: 
     return Sent("unsure", Reason.NO_ANSWER, "asked in vain" if asked else "")
 
 
-def _at_barrier(byte: int) -> Sent:
+def _at_barrier(byte: int, status: Status) -> Sent:
     if byte & OUT_AT_BARRIER:
         # Where the roll ended, nobody knows: before the last line or after it.
         return Sent("unsure", Reason.NO_PAPER, "the paper ended with this job")
-    return Sent("printed")
+    is_near_end = status.is_near_end or bool(byte & NEAR_AT_BARRIER)
+    return Sent("printed", Reason.NEAR_END if is_near_end else None)
 
 
 def _look(transport: Transport, limits: Limits) -> tuple[Status | None, int | None]:

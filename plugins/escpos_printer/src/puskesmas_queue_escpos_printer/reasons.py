@@ -4,11 +4,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """
-    A cause, as stored with jobs and printers; `_words.html` has it in people's words.
-
-    `str(reason).replace("_", " ")` is what a log says.
-    """
+    """A cause, as stored with jobs and printers; `WORDS` has it in people's words."""
 
     # Before the printer was reached
     NO_PRINTER = "no_printer"
@@ -68,6 +64,11 @@ class Reason(StrEnum):
     INTERRUPTED = "interrupted"
     """The server ended while it printed."""
 
+    # It is out
+    NEAR_END = "near_end"
+    """The roll is nearly at its end."""
+    SPARE_PRINTER = "spare_printer"
+    """The printer that should have printed it could not."""
     BY_HAND = "by_hand"
     """Staff said that the paper is out."""
 
@@ -79,3 +80,38 @@ class Reason(StrEnum):
 
 PASSING = frozenset({Reason.BUSY, Reason.REFUSED, Reason.LOST, Reason.IN_USE})
 """Worth another try within seconds, as long as nothing was printed."""
+
+WORDS: dict[Reason, str] = {
+    Reason.NO_PRINTER: "belum ada printer untuk tempat ini",
+    Reason.ENCODING: "bentuk slip bermasalah",
+    Reason.NO_TABLES: "data printer tidak bisa dibaca",
+    Reason.BUSY: "printer sedang dipakai",
+    Reason.LATE: "printer terlalu lama dipakai",
+    Reason.UNKNOWN_HOST: "alamat printer tidak dikenal",
+    Reason.UNREACHABLE: "printer mati atau tidak tersambung",
+    Reason.REFUSED: "printer mati atau menolak sambungan",
+    Reason.NO_DEVICE: "kabel printer tidak terpasang",
+    Reason.NO_PERMISSION: "server tidak boleh memakai kabel printer",
+    Reason.IN_USE: "printer dipakai program lain",
+    Reason.NOT_HERE: "sambungan ini tidak ada di Windows",
+    Reason.NO_PROGRAM: "CUPS belum terpasang",
+    Reason.NO_QUEUE: "antrean CUPS tidak ada",
+    Reason.QUEUE_PAUSED: "antrean CUPS sedang dihentikan",
+    Reason.NOT_TAKEN: "CUPS menolak cetakan",
+    Reason.NO_PAPER: "kertas habis",
+    Reason.COVER_OPEN: "tutup printer terbuka",
+    Reason.PRINTER_ERROR: "printer macet atau rusak",
+    Reason.OFFLINE: "printer tidak siap",
+    Reason.SILENT: "printer tidak menjawab",
+    Reason.GARBAGE: "jawaban printer tidak dikenal",
+    Reason.CANNOT_TELL: "printer tidak bisa memberi kabar",
+    Reason.LOST: "sambungan printer terputus",
+    Reason.STALLED: "printer berhenti menerima",
+    Reason.NO_ANSWER: "printer tidak memberi kabar setelah mencetak",
+    Reason.STILL_PRINTING: "printer masih mencetak",
+    Reason.INTERRUPTED: "server berhenti saat mencetak",
+    Reason.NEAR_END: "kertas hampir habis",
+    Reason.SPARE_PRINTER: "dicetak di printer cadangan",
+    Reason.BY_HAND: "kertasnya dilihat petugas",
+}
+"""What staff read; looked up in the plugin's catalogues."""

@@ -2,9 +2,10 @@
 
 from typing import Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from puskesmas_queue.api import Context
+from puskesmas_queue_escpos_printer.transports.opening import WrongAddress, read_address
 
 
 class Settings(BaseModel):
@@ -17,6 +18,21 @@ class Settings(BaseModel):
         title="Simpan daftar cetakan (hari)",
         description="Daftar cetakan yang lebih lama dihapus saat hari ditutup.",
     )
+
+    default_address: str = Field(
+        default="",
+        max_length=120,
+        title="Alamat printer bila belum ada yang diatur",
+        description="Misalnya 192.168.1.50. Dipakai selama halaman Printer belum berisi printer.",
+    )
+
+    @field_validator("default_address")
+    @classmethod
+    def _check_address(cls, text: str) -> str:
+        try:
+            return read_address("tcp", text) if text.strip() else ""
+        except WrongAddress:
+            raise ValueError("Tulis seperti 192.168.1.50 atau 192.168.1.50:9100.") from None
 
     @classmethod
     def of(cls, ctx: Context) -> Self:

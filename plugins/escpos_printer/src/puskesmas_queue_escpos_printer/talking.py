@@ -65,7 +65,10 @@ def send(printer: Printer, data: bytes, begin: Callable[[], bool], limits: Limit
         if not begin():
             return Talk(Sent("failed", Reason.LATE), status)
         sent = send_job(transport, data, status, limits)
-        return Talk(sent, _afterwards(status, sent))
+        if sent.reason is Reason.CANNOT_TELL and not printer.setup.is_answering:
+            # The clinic knows it, and has the paper in sight.
+            sent = Sent("printed", Reason.CANNOT_TELL)
+        return Talk(sent, _afterwards(sent))
     except TransportFailed as error:
         return _away(error)
     finally:
@@ -84,8 +87,7 @@ def _away(error: TransportFailed) -> Talk:
     return Talk(Sent("failed", error.reason, error.detail), status)
 
 
-def _afterwards(before: Status, sent: Sent) -> Status:
-    if sent.state == "printed":
-        return Status("ready", is_near_end=before.is_near_end)
-    state = "unknown" if sent.reason is None else AFTERWARDS.get(sent.reason, "unknown")
-    return Status(state, sent.reason, sent.detail)
+def _afterwards(sent: Sent) -> Status:
+    if sent.reason is None or sent.reason is Reason.NEAR_END:
+        return Status("ready", is_near_end=sent.reason is Reason.NEAR_END)
+    return Status(AFTERWARDS.get(sent.reason, "unknown"), sent.reason, sent.detail)

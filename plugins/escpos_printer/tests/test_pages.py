@@ -1,0 +1,258 @@
+"""What staff and administrators see and do."""
+
+import re
+from pathlib import Path
+
+import pytest
+from fake_printer import TcpPrinter
+
+from puskesmas_queue.api import Role
+from puskesmas_queue.testing import ClinicUnderTest
+from puskesmas_queue_escpos_printer import health, jobs, plugin, printers
+from puskesmas_queue_escpos_printer.printers import PrinterSetup
+from puskesmas_queue_escpos_printer.reasons import WORDS, Reason
+
+NAME = "escpos_printer"
+PACKAGE = Path(plugin.__file__).parent
+HOME, SETUP = f"/x/{NAME}/", f"/x/{NAME}/printers"
+FILLED = {
+    "name": "Kiosk depan", "kind": "tcp", "width_mm": "58", "code_page": "ascii",
+    "images": "column", "cut": "none", "is_answering": "on", "is_active": "on",
+}  # fmt: skip
+
+
+@pytest.fixture
+def clinic(puskesmas_clinics) -> ClinicUnderTest:
+    """A clinic without a printer, with nobody who looks by himself."""
+    made: ClinicUnderTest = puskesmas_clinics(escpos_printer=plugin)
+    plugin.WATCHES.pop(made.context(NAME).clinic_id).stop(10)
+    return made
+
+
+@pytest.fixture
+def kiosk(clinic, tcp) -> str:
+    """The id of a printer that is set up."""
+    return printers.add(clinic.context(NAME), PrinterSetup("Kiosk", "tcp", tcp.address))
+
+
+def hidden(page: str, action: str) -> dict[str, str]:
+    """Return the hidden fields of the first form that is sent to an address."""
+    form = re.search(rf'<form[^>]*action="{re.escape(action)}"[^>]*>(.*?)</form>', page, re.DOTALL)
+    assert form is not None, action
+    return dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form.group(1)))
+
+
+# The queue
+
+
+def test_an_empty_page_says_what_to_do(clinic):
+    assert "Tambah printer" in clinic.get(HOME, Role.ADMIN).text
+    assert "Minta administrator" in clinic.get(HOME, Role.PETUGAS_LOKET).text
+    assert "Belum ada yang dicetak." in clinic.get(HOME, Role.KEPALA).text
+
+
+def test_a_ticket_in_doubt_is_printed_again_by_a_tap(clinic, kiosk, tcp):
+    """The same number as a new job, once however often the form is sent."""
+    tcp.is_silent = True
+    clinic.print_slip(clinic.issue(), "escpos")
+    tcp.is_silent = False
+    page = clinic.get(HOME, Role.PETUGAS_LOKET).text
+    assert "Perlu dilihat" in page
+    assert "printer tidak memberi kabar setelah mencetak" in page
+    form = hidden(page, f"{HOME}jobs/again")
+
+    for _ in range(2):
+        answer = clinic.post(f"{HOME}jobs/again", form, Role.PETUGAS_LOKET)
+        assert answer.headers["location"] == f"{HOME}?told=printed"
+    assert tcp.printed == [tcp.printed[0]] * 2
+    page = clinic.get(f"{HOME}?told=printed", Role.PETUGAS_LOKET).text
+    assert "Perlu dilihat" not in page
+    assert "Kertas sudah keluar." in page
+    assert [one.state for one in jobs.latest(clinic.context(NAME))] == ["printed", "unsure"]
+
+
+def test_a_paper_that_was_seen_is_taken_as_printed(clinic, kiosk, tcp):
+    tcp.is_silent = True
+    clinic.print_slip(clinic.issue(), "escpos")
+    form = hidden(clinic.get(HOME, Role.ADMIN).text, f"{HOME}jobs/settled")
+    for told in ("settled", "gone"):
+        answer = clinic.post(f"{HOME}jobs/settled", form, Role.ADMIN)
+        assert answer.headers["location"] == f"{HOME}?told={told}"
+    assert "kertasnya dilihat petugas" in clinic.get(HOME, Role.ADMIN).text
+    assert len(tcp.printed) == 1
+
+
+def test_who_may_not_call_prints_nothing(clinic, kiosk, tcp):
+    """They see the list without its buttons."""
+    tcp.is_silent = True
+    clinic.print_slip(clinic.issue(), "escpos")
+    page = clinic.get(HOME, Role.KEPALA).text
+    assert "A-001" in page
+    assert "jobs/again" not in page
+    assert "jobs/settled" not in page
+    for path in ("jobs/again", "jobs/settled"):
+        assert clinic.post(f"{HOME}{path}", {}, Role.KEPALA).status_code == 403
+    assert clinic.get(SETUP, Role.PETUGAS_LOKET).status_code == 403
+
+
+@pytest.mark.parametrize("form", [{}, {"subject": "x", "job": "y", "new_job": "z"}])
+def test_a_job_that_is_not_there_is_told(clinic, form):
+    for path in ("jobs/again", "jobs/settled"):
+        answer = clinic.post(f"{HOME}{path}", form, Role.ADMIN)
+        assert answer.headers["location"] == f"{HOME}?told=gone"
+
+
+def test_looking_now_shows_how_each_printer_is(clinic, kiosk, tcp):
+    assert "Belum dilihat" in clinic.get(HOME, Role.KEPALA).text
+    tcp.no_paper = True
+    clinic.post(f"{HOME}look", {}, Role.KEPALA)
+    assert "Kertas habis" in clinic.get(HOME, Role.KEPALA).text
+    panel = clinic.get(f"{HOME}panels/printers", Role.KEPALA).text
+    assert "Kertas habis" in panel
+    tcp.no_paper = False
+    clinic.post(f"{HOME}look", {}, Role.KEPALA)
+    assert "Semua printer siap." in clinic.get(f"{HOME}panels/printers", Role.KEPALA).text
+
+
+# Setting up
+
+
+def test_a_printer_is_added_changed_tried_and_removed(clinic, tcp):
+    form = {**FILLED, "address": tcp.address}
+    assert clinic.post(f"{SETUP}/new", form, Role.ADMIN).status_code == 303
+    ctx = clinic.context(NAME)
+    (printer,) = printers.all_printers(ctx)
+    setup = PrinterSetup(
+        "Kiosk depan", "tcp", tcp.address, width_mm=58, code_page="ascii", images="column",
+        cut="none",
+    )  # fmt: skip
+    assert printer.setup == setup
+    assert printer.status.state == "ready"
+
+    page = clinic.get(SETUP, Role.ADMIN).text
+    path = f"{SETUP}/{printer.printer_id}"
+    test = hidden(page, f"{path}/test")
+    for _ in range(2):
+        answer = clinic.post(f"{path}/test", test, Role.ADMIN)
+        assert answer.headers["location"].startswith(f"{SETUP}?told=printed")
+    assert len(tcp.printed) == 1
+
+    shown = clinic.get(path, Role.ADMIN).text
+    assert f'value="{tcp.address}"' in shown
+    del form["is_active"]
+    clinic.post(path, {**form, "name": "Loket 1", "width_mm": "80"}, Role.ADMIN)
+    (printer,) = printers.all_printers(ctx)
+    assert (printer.name, printer.setup.width_mm, printer.is_active) == ("Loket 1", 80, False)
+
+    assert "Hapus Loket 1?" in clinic.get(f"{path}/remove", Role.ADMIN).text
+    clinic.post(f"{path}/remove", {}, Role.ADMIN)
+    assert printers.all_printers(ctx) == []
+    for gone in (path, f"{path}/remove"):
+        assert clinic.get(gone, Role.ADMIN).headers["location"] == SETUP
+        assert clinic.post(gone, form, Role.ADMIN).headers["location"] == SETUP
+
+
+def test_cups_never_answers(clinic):
+    """Whatever the form says: the queue page says that it cannot tell."""
+    form = {**FILLED, "kind": "cups", "address": "thermal"}
+    clinic.post(f"{SETUP}/new", {**form, "is_active": ""}, Role.ADMIN)
+    (printer,) = printers.all_printers(clinic.context(NAME))
+    assert not printer.setup.is_answering
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"name": " "}, "Beri nama printernya."),
+        ({"name": "x" * 41}, "Namanya terlalu panjang."),
+        ({"name": "Kiosk"}, "Sudah ada printer dengan nama itu."),
+        ({"kind": "fax"}, "Pilih sambungannya."),
+        ({"address": "http://printer/"}, "Tulis alamatnya seperti 192.168.1.50"),
+        ({"kind": "file", "address": "/etc/passwd"}, "Tulis berkasnya seperti /dev/usb/lp0."),
+        ({"kind": "serial", "address": "x"}, "Tulis seperti /dev/ttyUSB0,38400"),
+        ({"kind": "cups", "address": "-o x"}, "Tulis nama antrean CUPS"),
+        ({"width_mm": "110"}, "Pilih salah satu."),
+        ({"cut": "laser"}, "Pilih salah satu."),
+    ],
+)
+def test_what_is_wrong_is_told_at_its_field(clinic, kiosk, change, words):
+    """On top and at the field, and what was typed is kept."""
+    form = {**FILLED, "address": "192.168.1.50", **change}
+    answer = clinic.post(f"{SETUP}/new", form, Role.ADMIN)
+    assert answer.status_code == 422
+    assert answer.text.count(words) >= 2
+    assert "Kesalahan:" in answer.text
+    assert len(printers.all_printers(clinic.context(NAME))) == 1
+
+
+def test_places_are_given_their_printers(clinic, kiosk, tcp):
+    ctx = clinic.context(NAME)
+    spare = printers.add(ctx, PrinterSetup("Loket", "tcp", tcp.address))
+    new = {"kind": "kiosk", "place_name": " Depan ", "rank1": spare, "rank2": kiosk, "rank3": "x"}
+    clinic.post(f"{HOME}places", new, Role.ADMIN)
+    assert printers.places(ctx) == {("kiosk", "Depan"): (spare, kiosk)}
+    page = clinic.get(SETUP, Role.ADMIN).text
+    form = hidden(page, f"{HOME}places")
+    assert form == {"place": "kiosk:Depan"}
+    clinic.post(f"{HOME}places", {**form, "rank1": kiosk}, Role.ADMIN)
+    assert printers.places(ctx) == {("kiosk", "Depan"): (kiosk,)}
+    clinic.post(f"{HOME}places", form, Role.ADMIN)
+    assert printers.places(ctx) == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "words"),
+    [
+        ("counter", "satu", "Tulis nomor loket, misalnya 1."),
+        ("hall", "1", "Pilih kiosk atau loket."),
+        ("kiosk", "x" * 81, "Pilih kiosk atau loket."),
+    ],
+)
+def test_a_place_that_is_none_is_told(clinic, kiosk, kind, name, words):
+    answer = clinic.post(f"{HOME}places", {"kind": kind, "place_name": name}, Role.ADMIN)
+    assert answer.status_code == 422
+    assert answer.text.count(words) == 2
+
+
+# Doctor
+
+
+def test_doctor_hears_of_each_printer(clinic, switched_on):
+    assert health.look_at_printers(clinic.context(NAME)).state == "note"
+    one, other = switched_on(TcpPrinter()), switched_on(TcpPrinter())
+    for name, printer in (("A", one), ("B", other)):
+        printers.add(clinic.context(NAME), PrinterSetup(name, "tcp", printer.address))
+    assert health.look_at_printers(clinic.context(NAME)).text == "A: ready; B: ready"
+    one.near_end = True
+    found = health.look_at_printers(clinic.context(NAME))
+    assert (found.state, found.text) == ("note", "A: ready, paper nearly out; B: ready")
+    other.stop()
+    found = health.look_at_printers(clinic.context(NAME))
+    assert (found.state, found.text.split("; ")[1]) == ("wrong", "B: refused")
+
+
+def test_doctor_hears_of_jobs_that_nobody_saw_to(clinic, kiosk, tcp):
+    assert health.look_at_jobs(clinic.context(NAME)).state == "ok"
+    tcp.is_silent = True
+    clinic.print_slip(clinic.issue(), "escpos")
+    assert "1 unsure" in health.look_at_jobs(clinic.context(NAME)).text
+
+
+# Words
+
+
+def test_every_reason_has_words():
+    assert set(WORDS) == set(Reason)
+
+
+def test_every_text_is_there_in_english(clinic, kiosk):
+    """The catalogue holds what templates, links, panels and reasons say, and nothing else."""
+    templates = "".join(one.read_text("utf-8") for one in (PACKAGE / "templates").glob("*.html"))
+    catalogue = (PACKAGE / "locale/en/LC_MESSAGES/messages.po").read_text("utf-8")
+    texts = re.findall(r"""_\((?:"([^"]+)"|'([^']+)')""", templates)
+    said = {one or other for one, other in texts} | {*WORDS.values(), "Printer tiket"}
+    known = set(re.findall(r'^msgid "(.+)"$', catalogue, re.MULTILINE))
+    assert said - known == set()
+    for path in (HOME, SETUP, f"{SETUP}/new"):
+        page = clinic.get(f"{path}?lang=en", Role.ADMIN).text
+        assert "Set up printers" in page or "The printer answers how it is" in page
