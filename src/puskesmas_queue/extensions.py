@@ -350,7 +350,8 @@ class Utterance:
             one text of a page that is read aloud.
         language: `id` or `en`.
         zone: The hall in which it is heard.
-        kind: `call`: spoken by the TV. `page`: a page of the kiosk, read to whoever stands there.
+        kind: `call`: spoken by the TV. `page`: a page of the kiosk, read to whoever stands there;
+            up to 600 characters in whole sentences, the same each time but for a ticket's page.
     """
 
     parts: tuple[str, ...]
@@ -383,7 +384,7 @@ class Announcer:
 
     Args:
         name: Small letters, digits and hyphens.
-        speak: Sync, 1 s: then the next announcer is asked.
+        speak: Sync, 1 s for a call and 5 s for a page: then the next announcer is asked.
     """
 
     name: str

@@ -7,15 +7,14 @@ import wave
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2 as httpx
 import pytest
 from playwright.sync_api import expect
 
 from browser.axe import violations
 from browser.hall import Hall, take
 from support.chromium import Pages
-from support.distributions import shelf_on_path
-from support.server import Server, run_command, running
+from support.plugin_demo import demo_with_plugin
+from support.server import Server
 
 pytestmark = pytest.mark.browser
 
@@ -74,22 +73,9 @@ def office(tmp_path: Path) -> Path:
 @pytest.fixture
 def server(tmp_path: Path, office: Path) -> Iterator[Server]:
     """A demo with that printer and that voice."""
-    shelf, demo = tmp_path / "shelf", tmp_path / "demo"
-    shelf.mkdir()
-    with shelf_on_path(shelf) as plugins:
-        plugins.install("office", CODE.format(folder=str(office)))
-    env = {"PYTHONPATH": str(shelf)}
-    start = ("demo", "--port", 0, "--json", "--dir", demo)
-    with running(*start, folder=tmp_path) as first:
-        assert httpx.get(first.pages["kiosk"], timeout=30).status_code == 200
-    for command in (
-        ["plugin", "enable", "office"],
-        ["settings", "set", "kiosk.printers", "folder"],
-        ["settings", "set", "display.announcers", "tone, browser"],
-    ):
-        done = run_command(*command, "--config", demo / "puskesmas.toml", env=env)
-        assert done.returncode == 0, done.stderr
-    with running(*start, folder=tmp_path, env=env) as started:
+    code = CODE.format(folder=str(office))
+    settings = [("kiosk.printers", "folder"), ("display.announcers", "tone, browser")]
+    with demo_with_plugin(tmp_path, "office", code, settings) as started:
         yield started
 
 

@@ -473,5 +473,6 @@ def test_every_limit_counts_its_refusals():
         "kiosk",
         "emergency",
         "slip",
+        "reading",
         "flood",
     }

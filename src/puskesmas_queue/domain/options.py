@@ -173,7 +173,7 @@ _ALL = (
         "Whether public screens show why a ticket is priority (health data)",
     ),
     _switch("display.voice", True, "Whether the TV speaks the calls"),
-    _order("display.announcers", "Voices of the TV: the first that answers counts"),
+    _order("display.announcers", "Voices of TV and kiosk: the first that answers counts"),
     _switch("display.chime", True, "Whether the TV chimes before a call"),
     Option(
         "display.language",

@@ -25,6 +25,9 @@ from puskesmas_queue.storage import speech
 
 PRINT_DEADLINE_S = 10.0
 SPEAK_DEADLINE_S = 1.0
+READ_DEADLINE_S = 5.0
+"""A page is longer than a call, and nobody in the hall waits for it."""
+LONGEST_PAGE = 600
 BROWSER = "browser"
 ORDERS = ("kiosk.printers", "display.announcers")
 """The settings that name printers and announcers in their order."""
@@ -125,13 +128,23 @@ def announcement_speech(clinic: Clinic, announcement_id: int) -> Speech:
         raise NotFound(f"no announcement {announcement_id}")
     parts = (found.number_text, found.direction_text)
     utterance = Utterance(parts, found.language, found.zone, "call")
-    order = _chosen(clinic, "display.announcers", clinic.contributions.announcers())
-    for plugin, announcer in order:
-        answer = _speak(clinic, plugin, announcer, utterance)
-        if answer is not None:
-            return answer
-    # A number on the screen with the browser's voice is better than one in silence.
-    return Speech()
+    return _first_speech(clinic, utterance, SPEAK_DEADLINE_S)
+
+
+def page_speech(clinic: Clinic, text: str, language: str, zone: str) -> Speech:
+    """
+    Return how a page of the kiosk sounds, by the first announcer that answers.
+
+    Args:
+        clinic: Whose page it is.
+        text: What it says; of more than `LONGEST_PAGE` characters the last sentences are left out.
+        language: `id` or `en`.
+        zone: Where the kiosk stands.
+    """
+    if len(text) > LONGEST_PAGE:
+        text = text[: text.rfind(".", 0, LONGEST_PAGE) + 1] or text[:LONGEST_PAGE]
+    utterance = Utterance((text,), language, zone, "page")
+    return _first_speech(clinic, utterance, READ_DEADLINE_S)
 
 
 def missing(clinic: Clinic) -> list[tuple[str, str]]:
@@ -168,12 +181,22 @@ def _print(clinic: Clinic, plugin: str, printer: Printer, slip: Slip) -> Printed
     return replace(answer, detail=UNSTORABLE.sub(" ", detail)[:LONGEST_DETAIL])
 
 
+def _first_speech(clinic: Clinic, utterance: Utterance, deadline_s: float) -> Speech:
+    order = _chosen(clinic, "display.announcers", clinic.contributions.announcers())
+    for plugin, announcer in order:
+        answer = _speak(clinic, plugin, announcer, utterance, deadline_s)
+        if answer is not None:
+            return answer
+    # A number on the screen with the browser's voice is better than one in silence.
+    return Speech()
+
+
 def _speak(
-    clinic: Clinic, plugin: str, announcer: Announcer, utterance: Utterance
+    clinic: Clinic, plugin: str, announcer: Announcer, utterance: Utterance, deadline_s: float
 ) -> Speech | None:
     name = f"announcer {announcer.name}"
     try:
-        answer = _run(clinic, plugin, name, SPEAK_DEADLINE_S, announcer.speak, utterance)
+        answer = _run(clinic, plugin, name, deadline_s, announcer.speak, utterance)
     except PluginFailed:
         return None
     if type(answer) is not Speech or not _is_sound(answer):

@@ -19,8 +19,11 @@ from puskesmas_queue.web.shares import MAX_KEYS, Shares
 LOGINS_PER_MINUTE, PAIRINGS_PER_MINUTE = 20, 10
 WRONG_CODES_PER_MINUTE = 30
 KIOSK_S = 120
-KIOSK_TICKETS, KIOSK_EMERGENCIES, KIOSK_SLIPS = 30, 10, 60
+KIOSK_TICKETS, KIOSK_EMERGENCIES, KIOSK_SLIPS, KIOSK_READINGS = 30, 10, 60, 60
 """Of one device in `KIOSK_S`; the opening rush of a kiosk is 30 tickets in two minutes."""
+
+MOST_READERS = 4
+"""Pages that are read aloud at the same time, of all kiosks."""
 
 T = TypeVar("T")
 Now = Callable[[], float]
@@ -177,6 +180,8 @@ class Limits:
         self.tickets = RateLimit(KIOSK_TICKETS, KIOSK_S)
         self.emergencies = RateLimit(KIOSK_EMERGENCIES, KIOSK_S)
         self.slips = RateLimit(KIOSK_SLIPS, KIOSK_S)
+        self.readings = RateLimit(KIOSK_READINGS, KIOSK_S)
+        self.readers = threading.BoundedSemaphore(MOST_READERS)
         self.shares = Shares()
 
     def give(self, machine: str, key: str, issue: Callable[[], T]) -> T:
@@ -210,5 +215,6 @@ class Limits:
             kiosk=self.tickets.refused,
             emergency=self.emergencies.refused,
             slip=self.slips.refused,
+            reading=self.readings.refused,
             flood=self.shares.refused,
         )

@@ -21,6 +21,7 @@ from markupsafe import Markup
 
 from puskesmas_queue import __version__
 from puskesmas_queue.clinic import Clinic
+from puskesmas_queue.domain.announcements import spell_digits
 from puskesmas_queue.domain.printers import PrinterAlert
 from puskesmas_queue.logs import REQUEST_ID
 from puskesmas_queue.services.printer_alerts import alerts
@@ -143,6 +144,7 @@ class Rendering:
             num=lambda number: _number(number, lang),
             minutes_text=lambda minutes: self._minutes(minutes, lang),
             qr_svg=qr_svg,
+            spelled=lambda number: spell_digits(number, lang),
         )
         return environment
 

@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from puskesmas_queue.domain.access import Permission
 from puskesmas_queue.domain.errors import InvalidRequest
+from puskesmas_queue.extensions import Speech
 from puskesmas_queue.services import providers, speech
 from puskesmas_queue.services.line import known_zone, seen_line
 from puskesmas_queue.web.page import DEFAULT_LANGUAGE, Page, whole_number
@@ -71,11 +72,13 @@ def spoken(page: Page) -> Response:
 
 def sound(page: Page) -> Response:
     """Return how an announcement sounds; nothing where the page speaks with a voice of its own."""
-    speech_ = providers.announcement_speech(page.clinic, int(page.path["id"]))
-    sounds = [b64encode(one).decode() for one in speech_.sound]
-    return JSONResponse(
-        {"media_type": speech_.media_type, "sound": sounds, "has_chime": speech_.has_chime}
-    )
+    return JSONResponse(as_json(providers.announcement_speech(page.clinic, int(page.path["id"]))))
+
+
+def as_json(made: Speech) -> dict[str, Any]:
+    """Return what an announcer made as pages take it (`voice.js`)."""
+    sounds = [b64encode(one).decode() for one in made.sound]
+    return {"media_type": made.media_type, "sound": sounds, "has_chime": made.has_chime}
 
 
 def _screen(page: Page) -> str:

@@ -220,7 +220,7 @@ def emergency(page: Page) -> Response:
     # Its own key: the same visitor may first have asked for an ordinary number.
     key = f"{f}-e" if KEY.fullmatch(f) else None
     # Too many give no number, but the way there as ever.
-    if _is_limited(page) and page.limits.emergencies.take(_machine(page), key or ""):
+    if is_limited(page) and page.limits.emergencies.take(machine(page), key or ""):
         return _direction(page, number=None, code="")
     try:
         ticket = issue_emergency(page.clinic, page.actor, key)
@@ -250,8 +250,8 @@ def ticket(page: Page) -> Response:
 
 def print_slip(page: Page) -> Response:
     """Print a slip by the clinic's printers; the page may be told to do it itself."""
-    if _is_limited(page):
-        wait_s = page.limits.slips.take(_machine(page))
+    if is_limited(page):
+        wait_s = page.limits.slips.take(machine(page))
         if wait_s:
             raise TooOften(wait_s)
     code = page.path["code"]
@@ -272,12 +272,13 @@ def help_page(page: Page) -> Response:
     return page.render("kiosk/help.html", zone=known_zone(page.clinic, page.zone))
 
 
-def _is_limited(page: Page) -> bool:
+def is_limited(page: Page) -> bool:
     """Whether what this device takes is counted: not in a demo, nor of the server's machine."""
     return not (page.facts.is_local or page.limits.is_demo)
 
 
-def _machine(page: Page) -> str:
+def machine(page: Page) -> str:
+    """Name what the limits count for: the paired kiosk, else the browser."""
     return page.device if page.machine is None else page.machine.mark
 
 
@@ -288,10 +289,10 @@ def _kiosk_name(page: Page) -> str:
 
 def _limited(page: Page, request: TicketRequest, f: str) -> Ticket:
     """Issue, unless this device had too many; a double tap and a refusal count for nothing."""
-    if not _is_limited(page):
+    if not is_limited(page):
         return issue_ticket(page.clinic, request, page.actor, f)
     return page.limits.give(
-        _machine(page), f, lambda: issue_ticket(page.clinic, request, page.actor, f)
+        machine(page), f, lambda: issue_ticket(page.clinic, request, page.actor, f)
     )
 
 

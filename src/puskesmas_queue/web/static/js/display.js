@@ -6,12 +6,15 @@
  */
 
 import { connectLive } from "./live.js";
+import { askSound, decodeSounds, play, say, voiceFor } from "./voice.js";
 
 const PAGE_MS = 8000;
 const HEARTBEAT_MS = 5000;
 const POST_TIMEOUT_MS = 4000;
 const CHIME_WAIT_MS = 250; // a voice that is at hand has answered by then
-const SPEECH_LIMIT_MS = 11_000; // for each half: the server goes on after 25 s
+const OWN_CHIME_WAIT_MS = 1200; // one that brings its own chime has answered or failed by then
+const PICTURE_WAIT_MS = 1000;
+const ANNOUNCING_LIMIT_MS = 25_000; // the server goes on then
 const RUN_PX_PER_S = 110; // of 1920
 const CAP_HEIGHT = 0.7; // of the type size
 const CAP_ANGLE_DEG = 0.7; // EN 301 549, 5.1.4
@@ -252,60 +255,11 @@ async function chime() {
   await wait(1300);
 }
 
-function voiceFor(language) {
-  if (page.dataset.voice !== "1" || !window.speechSynthesis) return null;
-  const voices = window.speechSynthesis.getVoices();
-  // "in" is what old Android voices call Indonesian.
-  const codes = language === "id" ? ["id", "in"] : [language];
-  return voices.find((voice) => codes.includes(voice.lang.toLowerCase().split(/[-_]/)[0])) ?? null;
-}
-
-let utterance = null; // held: Chromium collects one that nobody holds and never reports its end
-
-function say(text, voice) {
-  return new Promise((done) => {
-    const limit = window.setTimeout(done, SPEECH_LIMIT_MS);
-    utterance = new SpeechSynthesisUtterance(text);
-    utterance.voice = voice;
-    utterance.lang = voice.lang;
-    utterance.rate = 0.9;
-    utterance.onend = utterance.onerror = () => {
-      window.clearTimeout(limit);
-      done();
-    };
-    window.speechSynthesis.speak(utterance);
-  });
-}
-
-/** What the clinic's announcers made; nothing where this browser's own voice speaks. */
-async function soundsOf(id) {
-  const none = { sounds: [], hasChime: false };
-  if (!page.dataset.sounds || page.dataset.voice !== "1" || !isAudible()) return none;
-  try {
-    const signal = AbortSignal.timeout(POST_TIMEOUT_MS);
-    const answer = await fetch(`${page.dataset.sounds}${id}`, { signal });
-    if (!answer.ok) return none;
-    const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
-    const { sound, has_chime: hasChime } = await answer.json();
-    const sounds = await Promise.all(sound.map((text) => audio.decodeAudioData(bytes(text))));
-    return { sounds, hasChime };
-  } catch {
-    return none; // the browser's own voice is better than silence
-  }
-}
-
-function play(sound) {
-  return new Promise((done) => {
-    const limit = window.setTimeout(done, SPEECH_LIMIT_MS);
-    const source = audio.createBufferSource();
-    source.buffer = sound;
-    source.onended = () => {
-      window.clearTimeout(limit);
-      done();
-    };
-    source.connect(audio.destination);
-    source.start();
-  });
+/** How the clinic's announcers say a call; null where this browser's own voice speaks. */
+function askCall(id) {
+  if (!page.dataset.sounds || page.dataset.voice !== "1" || !isAudible()) return null;
+  const signal = AbortSignal.timeout(POST_TIMEOUT_MS);
+  return askSound(`${page.dataset.sounds}${id}`, { signal });
 }
 
 // --- announcements ------------------------------------------------------------------------
@@ -353,14 +307,40 @@ function markAnnouncing() {
   }
 }
 
+/** Wait until the hall sees the call: nobody is called before their number is there. */
+function pictureOf({ number, counter }) {
+  const isShown = () => $(`#tv-counter-${counter}`)?.dataset.number === number;
+  if (isShown()) return null;
+  return new Promise((done) => {
+    const look = () => {
+      if (isShown()) finish();
+    };
+    const limit = window.setTimeout(finish, PICTURE_WAIT_MS);
+    function finish() {
+      window.clearTimeout(limit);
+      document.removeEventListener("live:updated", look);
+      done();
+    }
+    document.addEventListener("live:updated", look);
+  });
+}
+
+let hadOwnChime = false; // whether the voice brought a chime the last time
+
 async function announce(current) {
-  // The voice is made while the chime sounds, unless it may bring a chime of its own.
-  const made = soundsOf(current.id);
-  const { hasChime } = await Promise.race([made, wait(CHIME_WAIT_MS).then(() => ({}))]);
-  if (!hasChime) await chime();
-  const { sounds } = await made;
-  for (const one of sounds) await play(one);
-  const voice = isAudible() && !sounds.length ? voiceFor(current.language) : null;
+  // The voice is made while the picture comes and the chime sounds, unless it brings its own.
+  const asked = Promise.resolve(askCall(current.id));
+  const decoded = asked.then((made) => decodeSounds(made, audio));
+  await pictureOf(current);
+  const patience = wait(hadOwnChime ? OWN_CHIME_WAIT_MS : CHIME_WAIT_MS);
+  const early = await Promise.race([asked, patience]);
+  if (!early?.has_chime) await chime();
+  hadOwnChime = Boolean((await asked)?.has_chime);
+  const sounds = await decoded;
+  const limit = AbortSignal.timeout(ANNOUNCING_LIMIT_MS);
+  for (const one of sounds) await play(audio, one, limit);
+  const own = page.dataset.voice === "1" && isAudible() && !sounds.length;
+  const voice = own ? voiceFor(current.language) : null;
   if (voice) {
     await say(current.number_text, voice);
     await say(current.direction_text, voice);

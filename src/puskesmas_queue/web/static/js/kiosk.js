@@ -5,11 +5,13 @@
  *   `f` in the form makes that safe. Meanwhile the overlay sends people to the staff.
  * - Remainders, opening and queue length follow the live topic.
  * - The number is printed once, then the screen clears; an idle question goes back to the start.
+ * - `kiosk_aloud.js` reads a page aloud.
  *
  * htmx swaps the body's content, so that this module lives as long as the screen: it looks
  * elements up anew on every page and never keeps one.
  */
 
+import { enterPage } from "./kiosk_aloud.js";
 import { connectLive } from "./live.js";
 import { newJob, printBy, printOnce, showState } from "./printing.js";
 
@@ -17,6 +19,7 @@ const RETRY_MS = 2000;
 const FORGET_ISSUE_MS = 120_000; // whoever asked has gone to the staff by then
 const FORGET_PAGE_MS = 20_000;
 const IDLE_QUESTION_S = 15;
+const AFTER_READING_S = 5;
 const UNPRINTED_S = 45; // time to photograph the number
 
 const body = document.body;
@@ -202,10 +205,11 @@ function isIdleWatched() {
   return page && page.dataset.page !== "start" && !page.dataset.clearS;
 }
 
-function watchIdle() {
+/** Ask who is silent for long; `seconds` more while they listen. */
+function watchIdle(seconds = 0) {
   window.clearTimeout(idleTimer);
   if (isIdleWatched() && !find("[data-idle]")?.open) {
-    idleTimer = window.setTimeout(askIdle, Number(body.dataset.idleS) * 1000);
+    idleTimer = window.setTimeout(askIdle, (Number(body.dataset.idleS) + seconds) * 1000);
   }
 }
 
@@ -230,7 +234,7 @@ function askIdle() {
 }
 
 for (const name of ["pointerdown", "keydown", "wheel"]) {
-  document.addEventListener(name, watchIdle, { passive: true });
+  document.addEventListener(name, () => watchIdle(), { passive: true });
 }
 
 document.addEventListener("click", (event) => {
@@ -241,12 +245,13 @@ document.addEventListener("click", (event) => {
   }
   const again = event.target.closest("[data-print-again]");
   if (again) printBy(again, () => printSlip(thisPage(), newJob()));
-  if (event.target.closest("[data-speak]")) speakPage();
 });
 
 /* --- The number: print once, then clear ----------------------------------------------------- */
 
 let stopClearing = () => {};
+let clearsAt = 0; // when the number goes, 0 while it stays
+let readUntil = 0; // nobody's number goes while it is read to them
 
 function startClearing(seconds) {
   stopClearing();
@@ -254,8 +259,22 @@ function startClearing(seconds) {
   const countdown = find("[data-countdown]", page);
   if (!page.dataset.clearS || !countdown) return;
   countdown.hidden = false;
-  stopClearing = runRing(countdown, seconds ?? Number(page.dataset.clearS), startOver);
+  const least = Math.ceil((readUntil - Date.now()) / 1000);
+  const left = Math.max(seconds ?? Number(page.dataset.clearS), least);
+  const stop = runRing(countdown, left, startOver);
+  clearsAt = Date.now() + left * 1000;
+  stopClearing = () => {
+    clearsAt = 0;
+    stop();
+  };
 }
+
+document.addEventListener("kiosk:reading", (event) => {
+  const { seconds } = event.detail;
+  readUntil = Date.now() + (seconds + AFTER_READING_S) * 1000;
+  watchIdle(seconds);
+  if (clearsAt > 0 && clearsAt < readUntil) startClearing(0);
+});
 
 async function showTicket(page) {
   const again = find("[data-print-again]", page);
@@ -280,39 +299,6 @@ async function printSlip(page, job) {
   startClearing(state === "printed" ? undefined : UNPRINTED_S);
 }
 
-/* --- Reading aloud, where the computer has a voice ------------------------------------------ */
-
-const speech = window.speechSynthesis;
-
-function voiceOfPage() {
-  const lang = document.documentElement.lang;
-  // Older systems call Indonesian "in".
-  const names = lang === "id" ? ["id", "in"] : [lang];
-  return speech?.getVoices().find((voice) => names.includes(voice.lang.slice(0, 2).toLowerCase()));
-}
-
-function showVoice() {
-  const button = find("[data-speak]");
-  if (button) button.hidden = !voiceOfPage();
-}
-
-function speakPage() {
-  const button = find("[data-speak]");
-  const isSpeaking = button.getAttribute("aria-pressed") === "true";
-  speech.cancel();
-  button.setAttribute("aria-pressed", String(!isSpeaking));
-  if (isSpeaking) return;
-  const text = find("#main").innerText.replace(/\s*·\s*/g, ", ").replace(/\n+/g, ". ");
-  const words = new SpeechSynthesisUtterance(text);
-  words.voice = voiceOfPage();
-  words.lang = words.voice.lang;
-  words.rate = 0.95;
-  words.addEventListener("end", () => button.setAttribute("aria-pressed", "false"));
-  speech.speak(words);
-}
-
-speech?.addEventListener?.("voiceschanged", showVoice);
-
 /* --- Each page ------------------------------------------------------------------------------ */
 
 let entered = null;
@@ -329,14 +315,14 @@ function enter() {
   connect(page.dataset.zone);
   window.clearTimeout(refreshTimer);
   stopClearing();
+  readUntil = 0;
   stopQuestion();
-  speech?.cancel();
   if (!isFirst) {
     window.scrollTo(0, 0);
     find("h1", page)?.focus({ preventScroll: true });
   }
   showConnection();
-  showVoice();
+  enterPage(page);
   showLatest();
   watchIdle();
   if (page.dataset.clearS) showTicket(page);

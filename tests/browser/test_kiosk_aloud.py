@@ -1,0 +1,238 @@
+"""The kiosk's speaker: a page is read by the clinic's voice, else by the browser's, else not."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from browser.axe import violations
+from browser.voices import PLAYED, FolderVoice, played, speaking_demo, until
+from support.chromium import Pages
+from support.server import Server
+
+pytestmark = pytest.mark.browser
+
+NO_VOICE = "window.speechSynthesis.getVoices = () => []"
+OWN_VOICE = """
+window.said = [];
+window.speechSynthesis.getVoices = () => [{lang: "id-ID", name: "a"}, {lang: "en-US", name: "b"}];
+window.SpeechSynthesisUtterance = class { constructor(text) { this.text = text; } };
+window.speechSynthesis.speak = (words) => { window.said.push(words); };
+window.speechSynthesis.cancel = () => window.said.at(-1)?.onend();
+"""
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, FolderVoice]]:
+    """One demo for all tests here."""
+    with speaking_demo(tmp_path_factory.mktemp("aloud")) as found:
+        yield found
+
+
+@pytest.fixture
+def server(demo: tuple[Server, FolderVoice]) -> Server:
+    """Its server."""
+    return demo[0]
+
+
+@pytest.fixture
+def voice(demo: tuple[Server, FolderVoice]) -> FolderVoice:
+    """Its voice, as it is in the beginning."""
+    demo[1].tell()
+    return demo[1]
+
+
+@pytest.fixture
+def kiosk(server: Server, pages: Pages, voice: FolderVoice) -> Page:
+    """A kiosk whose browser has no voice; what it plays is noted."""
+    return open_kiosk(server, pages)
+
+
+def open_kiosk(server: Server, pages: Pages, script: str = NO_VOICE, query: str = "") -> Page:
+    page = pages.open(width=1080, height=1920)
+    page.add_init_script(script)
+    page.add_init_script(PLAYED)
+    page.goto(server.pages["kiosk"] + query)
+    return page
+
+
+def speaker(kiosk: Page) -> Locator:
+    """Return the icon."""
+    return kiosk.locator("[data-speak]")
+
+
+def test_a_tap_reads_the_page_at_once(kiosk: Page, voice: FolderVoice):
+    """The sound was asked for before: from the tap to the first tone nobody is asked."""
+    expect(speaker(kiosk)).to_be_visible()
+    assert violations(kiosk, enhanced=True) == []
+    ((kind, lang, words),) = voice.asked()
+    assert (kind, lang) == ("page", "id")
+    assert words.startswith("Selamat datang. Sentuh layar untuk memilih. Ambil nomor,")
+
+    speaker(kiosk).click()
+
+    expect(speaker(kiosk)).to_have_attribute("aria-pressed", "true")
+    until(kiosk, "window.played.length === 1 && window.played[0].to !== null")
+    expect(speaker(kiosk)).to_have_attribute("aria-pressed", "false")
+    assert len(voice.asked()) == 1
+
+
+def test_a_second_tap_stops_it(kiosk: Page, voice: FolderVoice):
+    voice.tell(seconds=10, times=2)
+    kiosk.reload()
+    speaker(kiosk).click()
+    until(kiosk, "window.played.length === 1")
+
+    speaker(kiosk).click()
+
+    expect(speaker(kiosk)).to_have_attribute("aria-pressed", "false")
+    kiosk.wait_for_timeout(300)
+    (note,) = played(kiosk)
+    assert note["to"] - note["from"] < 5_000
+
+    speaker(kiosk).click()
+    until(kiosk, "window.played.length === 2")
+    assert len(voice.asked()) == 1
+
+
+def test_another_page_stops_it(kiosk: Page, voice: FolderVoice):
+    voice.tell(seconds=10, times=2)
+    kiosk.reload()
+    speaker(kiosk).click()
+    until(kiosk, "window.played.length === 1")
+
+    kiosk.get_by_text("Ambil nomor").first.click()
+
+    expect(kiosk.locator("[data-page=category]")).to_be_visible()
+    until(kiosk, "window.played[0].to !== null")
+    expect(speaker(kiosk)).to_have_attribute("aria-pressed", "false")
+    kiosk.wait_for_timeout(700)
+    assert len(played(kiosk)) == 1
+
+
+def test_each_page_has_its_words_and_a_second_visitor_asks_for_none(
+    kiosk: Page, voice: FolderVoice
+):
+    """What was asked for is kept: the way through the questions costs the server nothing more."""
+    for visitor in range(2):
+        expect(speaker(kiosk)).to_be_visible()
+        kiosk.get_by_text("Ambil nomor").first.click()
+        for name, tile in [
+            ("category", "Antrean umum"),
+            ("payment", "BPJS"),
+            ("unit", "Poli Gigi"),
+        ]:
+            expect(kiosk.locator(f"[data-page={name}]")).to_be_visible()
+            expect(speaker(kiosk)).to_be_visible()
+            kiosk.wait_for_timeout(900)
+            kiosk.get_by_text(tile, exact=True).first.click()
+        expect(kiosk.locator("[data-page=ticket]")).to_be_visible()
+        expect(speaker(kiosk)).to_be_visible()
+        kiosk.wait_for_timeout(900)
+        told = [words.split(".")[0].split("?")[0] for _, _, words in voice.asked()]
+        assert told == [
+            "Selamat datang", "Siapa yang berobat hari ini", "Bagaimana membayarnya",
+            "Ke mana tujuannya",
+        ], visitor  # fmt: skip
+        kiosk.get_by_role("link", name="Selesai").click()
+
+
+def test_a_ticket_is_read_when_somebody_wants_it_and_stays_meanwhile(
+    kiosk: Page, voice: FolderVoice
+):
+    voice.tell(seconds=12)
+    kiosk.get_by_text("Ambil nomor").first.click()
+    kiosk.get_by_text("Antrean umum").click()
+    kiosk.get_by_text("BPJS", exact=True).click()
+    kiosk.get_by_text("Poli Umum").click()
+    number = kiosk.locator(".k-result-number").inner_text()
+    expect(speaker(kiosk)).to_be_visible()
+    letter, _, figures = number.partition("-")
+    words = ["nol", "satu", "dua", "tiga", "empat", "lima", "enam", "tujuh", "delapan", "sembilan"]
+    spelled = " ".join(words[int(figure)] for figure in figures)
+
+    speaker(kiosk).click()
+    until(kiosk, "window.played.length === 1")
+
+    assert f"Nomor antrean Anda: {letter}, {spelled}." in voice.asked()[-1][2]
+    left = int(kiosk.locator("[data-countdown] [data-seconds]").inner_text())
+    assert 15 <= left <= 18
+
+
+def test_english_is_read_in_english(server: Server, pages: Pages, voice: FolderVoice):
+    kiosk = open_kiosk(server, pages, query="?lang=en")
+    expect(speaker(kiosk)).to_be_visible()
+
+    ((_, lang, words),) = voice.asked()
+
+    assert (lang, words.split(".")[0]) == ("en", "Welcome")
+    kiosk.get_by_role("link", name="Bahasa Indonesia").click()
+    expect(kiosk.locator("[data-page=start][data-lang=id]")).to_be_visible()
+    kiosk.wait_for_timeout(900)
+    assert [one[1] for one in voice.asked()] == ["en", "id"]
+
+
+def test_without_any_voice_there_is_no_icon(server: Server, pages: Pages, voice: FolderVoice):
+    voice.tell(is_broken=True)
+    kiosk = open_kiosk(server, pages)
+    for _ in range(100):
+        if voice.asked():
+            break
+        kiosk.wait_for_timeout(50)
+    kiosk.wait_for_timeout(500)
+
+    expect(speaker(kiosk)).to_be_hidden()
+    kiosk.reload()
+    kiosk.get_by_text("Ambil nomor").first.click()
+    expect(kiosk.locator("[data-page=category]")).to_be_visible()
+
+
+def test_the_browser_reads_where_the_clinic_has_no_voice(
+    server: Server, pages: Pages, voice: FolderVoice
+):
+    """The same words, in the language of the page, until the page changes."""
+    voice.tell(is_broken=True)
+    kiosk = open_kiosk(server, pages, OWN_VOICE)
+    expect(speaker(kiosk)).to_be_visible()
+    kiosk.wait_for_timeout(1200)
+
+    speaker(kiosk).click()
+    until(kiosk, "window.said.length === 1")
+
+    ((_, _, words),) = voice.asked()
+    assert kiosk.evaluate("[window.said[0].text, window.said[0].lang]") == [words, "id-ID"]
+    expect(speaker(kiosk)).to_have_attribute("aria-pressed", "true")
+    speaker(kiosk).click()
+    expect(speaker(kiosk)).to_have_attribute("aria-pressed", "false")
+    assert played(kiosk) == []
+
+
+def test_a_slow_voice_keeps_nobody_waiting(server: Server, pages: Pages, voice: FolderVoice):
+    """Whoever goes on at once takes a number at the usual pace; what was asked for is dropped."""
+    voice.tell(after_s=4)
+    kiosk = open_kiosk(server, pages)
+    kiosk.wait_for_timeout(700)
+    began = kiosk.evaluate("performance.now()")
+    kiosk.get_by_text("Ambil nomor").first.click()
+    kiosk.get_by_text("Antrean umum").click()
+    kiosk.get_by_text("BPJS", exact=True).click()
+    kiosk.get_by_text("Poli Umum").click()
+    expect(kiosk.locator(".k-result-number")).to_be_visible()
+
+    assert kiosk.evaluate("performance.now()") - began < 3_500
+    expect(speaker(kiosk)).to_be_hidden()
+
+
+def test_the_page_does_not_move_when_the_icon_comes(
+    server: Server, pages: Pages, voice: FolderVoice
+):
+    """A tile that moves under a finger is another tile."""
+    voice.tell(after_s=0.5)
+    for width, height in ((1080, 1920), (1366, 768)):
+        kiosk = open_kiosk(server, pages)
+        kiosk.set_viewport_size({"width": width, "height": height})
+        kiosk.reload()
+        tile = kiosk.locator(".k-tile-main")
+        before = tile.bounding_box()
+        expect(speaker(kiosk)).to_be_visible()
+        assert tile.bounding_box() == before

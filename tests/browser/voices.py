@@ -1,0 +1,131 @@
+"""A clinic whose announcer is a folder that a test holds, and what its pages really play."""
+
+import io
+import json
+import math
+import struct
+import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+from support.plugin_demo import demo_with_plugin
+from support.server import Server
+
+CODE = """
+import json, time
+from pathlib import Path
+
+from puskesmas_queue.api import Announcer, Speech, hookimpl
+
+FOLDER = Path({folder!r})
+
+
+def speak(utterance, ctx):
+    told = json.loads((FOLDER / "told.json").read_text())
+    with (FOLDER / "asked").open("a") as file:
+        file.write(json.dumps([utterance.kind, utterance.language, *utterance.parts]) + "\\n")
+    time.sleep(told["after_s"])
+    if told["is_broken"]:
+        raise RuntimeError("no voice")
+    sounds = [(FOLDER / "tone.wav").read_bytes() for part in utterance.parts]
+    return Speech(tuple(sounds) * told["times"], has_chime=told["has_chime"])
+
+
+@hookimpl
+def register_announcers():
+    return [Announcer("folder", speak)]
+"""
+PLAYED = """
+(() => {
+    window.played = [];
+    window.tones = [];
+    const start = AudioBufferSourceNode.prototype.start;
+    AudioBufferSourceNode.prototype.start = function (...rest) {
+        const note = {from: Date.now(), to: null, seconds: this.buffer.duration};
+        note.numbers = [...document.querySelectorAll(".tv-counter")].map(one => one.dataset.number);
+        this.addEventListener("ended", () => { note.to = Date.now(); });
+        window.played.push(note);
+        return start.apply(this, rest);
+    };
+    const tone = OscillatorNode.prototype.start;
+    OscillatorNode.prototype.start = function (...rest) {
+        window.tones.push(Date.now());
+        return tone.apply(this, rest);
+    };
+})();
+"""
+"""Notes what is played: the sounds of announcers, and the tones of the page's own chime."""
+TONE_S = 0.4
+
+
+def tone(seconds: float = TONE_S) -> bytes:
+    """Return a tone as WAV."""
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        waves = (math.sin(n * 440 * math.tau / 16_000) for n in range(int(seconds * 16_000)))
+        file.writeframes(b"".join(struct.pack("<h", int(9_000 * one)) for one in waves))
+    return out.getvalue()
+
+
+@dataclass(frozen=True)
+class FolderVoice:
+    """
+    The announcer `folder`.
+
+    Args:
+        folder: Holds its sound and what it was told.
+    """
+
+    folder: Path
+
+    def tell(
+        self,
+        *,
+        after_s: float = 0.0,
+        times: int = 1,
+        is_broken: bool = False,
+        has_chime: bool = False,
+        seconds: float = TONE_S,
+    ) -> None:
+        """Say how it speaks from now on, and forget what it was asked."""
+        told = {
+            "after_s": after_s, "times": times, "is_broken": is_broken, "has_chime": has_chime,
+        }  # fmt: skip
+        (self.folder / "tone.wav").write_bytes(tone(seconds))
+        (self.folder / "told.json").write_text(json.dumps(told))
+        (self.folder / "asked").write_text("")
+
+    def asked(self) -> list[list[str]]:
+        """Return what it was asked to say: kind, language and parts."""
+        return [json.loads(line) for line in (self.folder / "asked").read_text().splitlines()]
+
+
+@contextmanager
+def speaking_demo(folder: Path) -> Iterator[tuple[Server, FolderVoice]]:
+    """Run a demo with that announcer before the browser's voice."""
+    office = folder / "office"
+    office.mkdir()
+    voice = FolderVoice(office)
+    voice.tell()
+    code = CODE.format(folder=str(office))
+    order = [("display.announcers", "folder, browser")]
+    with demo_with_plugin(folder, "spoken", code, order) as started:
+        yield started, voice
+
+
+def played(page: Page) -> list[dict[str, float]]:
+    """Return what a page played of announcers, in order."""
+    found: list[dict[str, float]] = page.evaluate("window.played")
+    return found
+
+
+def until(page: Page, condition: str, limit_ms: float = 15_000) -> None:
+    """Wait until something holds in a page."""
+    page.wait_for_function(f"() => {condition}", timeout=limit_ms)
