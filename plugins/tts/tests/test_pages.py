@@ -274,6 +274,27 @@ def test_without_its_tables_or_engines_a_call_goes_on(clinic):
     assert speech.sound == ()
 
 
+def test_what_is_likely_is_spoken_before_it_is_called(clinic, monkeypatch):
+    """The number that was taken, the next one and where to go: no voice is asked at the calls."""
+    voice = VOICES["uji"]
+    clinic.issue_emergency()
+    clinic.deliver()
+    assert voice.background.waiting == 0
+    clinic.issue()
+    clinic.deliver()
+    for _ in range(1000):
+        if voice.sounds.state().count >= 6:
+            break
+        time.sleep(0.01)
+    (engine,) = voice.speaker(clinic.context(NAME)).voice.engines
+    monkeypatch.setattr(engine, "synthesise", None)
+    first = clinic.call_next(counter=2)
+    clinic.issue()
+    second = clinic.call_next(counter=1)
+    for ticket in (first, second):
+        assert len(clinic.speak(ticket, "tts", "browser").sound) == 2
+
+
 @pytest.mark.parametrize("folder", ["../id", "/etc", "a/b", "id*"])
 def test_recordings_are_looked_for_in_their_folder_only(clinic, folder):
     """No setting leads out of it."""

@@ -355,8 +355,10 @@ def test_it_ends_at_once(tmp_path):
 
 
 def test_wishes_have_an_end(tmp_path):
-    """The latest ones are the likeliest."""
+    """Who came first is called first: what comes on top is spoken when it is called."""
     behind = Behind(tmp_path)
-    behind.wish(*(f"old {number}" for number in range(600)))
-    behind.wish("new")
+    behind.wish(*(str(number) for number in range(599)))
+    behind.wish("5", "last", "too many")
     assert behind.thread.waiting == 600
+    assert behind.thread.waits_for(Wish("last", "id", "main"))
+    assert not behind.thread.waits_for(Wish("too many", "id", "main"))

@@ -78,10 +78,14 @@ class Background:
         """Begin."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """End; what waits to be stored is made anew another time."""
+    def end(self) -> None:
+        """Begin nothing more; what waits to be stored is made anew another time."""
         self._ended.set()
         self.soon(lambda: None)  # wakes it
+
+    def stop(self) -> None:
+        """End, and wait for what is being done."""
+        self.end()
         if self._thread.ident is not None:
             self._thread.join(STOP_S)
 
@@ -97,11 +101,11 @@ class Background:
             log.debug("voice: too much waits to be stored")
 
     def wish(self, wishes: Iterable[Wish]) -> None:
-        """Speak these in advance, the first ones first; what was wished for before comes later."""
+        """Speak these in advance, after earlier wishes: who came first is called first."""
         long_ago = time.monotonic() - FULFILLED_S
         with self._lock:
             self._fulfilled = {one: at for one, at in self._fulfilled.items() if at > long_ago}
-            wanted = dict.fromkeys([*wishes, *self._wishes])
+            wanted = dict.fromkeys([*self._wishes, *wishes])
             left = [wish for wish in wanted if wish not in self._fulfilled]
             self._wishes = deque(left[:MOST_WISHES])
 
@@ -114,6 +118,11 @@ class Background:
         """Speak nothing more in advance."""
         with self._lock:
             self._wishes.clear()
+
+    def waits_for(self, wish: Wish) -> bool:
+        """Say whether a wish is left."""
+        with self._lock:
+            return wish in self._wishes
 
     @property
     def waiting(self) -> int:

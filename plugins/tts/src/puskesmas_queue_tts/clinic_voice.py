@@ -10,7 +10,7 @@ from puskesmas_queue_tts.background import Background, Wish
 from puskesmas_queue_tts.clips import FOLDER as CLIPS
 from puskesmas_queue_tts.clips import Clips
 from puskesmas_queue_tts.engine import EngineFailed, Voice
-from puskesmas_queue_tts.expected import direction_texts, number_texts
+from puskesmas_queue_tts.expected import likely_texts
 from puskesmas_queue_tts.running import Running
 from puskesmas_queue_tts.settings import Settings
 from puskesmas_queue_tts.sounds import Sounds
@@ -56,8 +56,10 @@ class ClinicVoice:
 
     def stop(self) -> None:
         """End them."""
-        self.background.stop()
+        self.background.end()
+        # What is being spoken in advance fails with its engine, so that nobody waits for it.
         self.running.stop()
+        self.background.stop()
 
     def speaker(self, ctx: Context) -> Speaker:
         """Return who speaks, by the settings as they are now."""
@@ -114,8 +116,9 @@ class ClinicVoice:
 
     def expect(self, ticket: TicketFact, ctx: Context) -> None:
         """Speak in advance what follows a number that was taken."""
+        self.speaker(ctx)  # what was set since the last call counts for them too
         language = ctx.settings.get("display.language")
-        texts = [*number_texts(ticket, language), *direction_texts(language)]
+        texts = likely_texts(ticket, language)
         self.background.wish(Wish(text, language, ticket.zone) for text in texts)
         if ticket.zone not in self._known_zones:
             zones.note_there(ctx, ticket.zone)
@@ -126,8 +129,12 @@ class ClinicVoice:
 
     def _speak_wish(self, wish: Wish) -> bool:
         self.tables.refresh(self._ctx)
-        zone = self.tables.zone(wish.zone)
-        said = self.speaker(self._ctx).say([wish.text], wish.language, zone, IN_ADVANCE_S)
+        speaker, zone = self.speaker(self._ctx), self.tables.zone(wish.zone)
+        # The voice that is asked first: what another one said would not be played once this can.
+        able = [one for one in speaker.voice.engines if one.problem(wish.language) is None]
+        if not able:
+            raise EngineFailed("no voice works")
+        said = speaker.say([wish.text], wish.language, zone, IN_ADVANCE_S, able[0].name)
         return not said.was_kept
 
     def _note_heard(self, zone: str, ctx: Context) -> None:

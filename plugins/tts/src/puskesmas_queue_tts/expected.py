@@ -8,7 +8,8 @@ from puskesmas_queue.api import Call, TicketFact, word_call
 AHEAD = 30
 """So many numbers after each that is taken."""
 COUNTERS = 10
-"""A clinic has fewer; each further one is spoken in advance once it called."""
+"""A clinic has fewer; a further one is spoken when it calls, and kept then."""
+FIRST_COUNTERS = 4
 _NUMBER = re.compile(r"(.*?)(\d{1,9})", re.DOTALL)
 
 
@@ -30,13 +31,11 @@ def numbers_from(ticket: TicketFact, ahead: int = AHEAD) -> list[Call]:
     ]
 
 
-def number_texts(ticket: TicketFact, language: str, ahead: int = AHEAD) -> list[str]:
-    """Return the halves that say these numbers."""
-    calls = numbers_from(ticket, ahead)
-    return [word_call(replace(call, language=language)).number_text for call in calls]
-
-
-def direction_texts(language: str) -> list[str]:
-    """Return the halves that say where to go."""
-    calls = [Call("A-001", "A", 1, counter, language) for counter in range(1, COUNTERS + 1)]
-    return [word_call(call).direction_text for call in calls]
+def likely_texts(ticket: TicketFact, language: str) -> list[str]:
+    """Return the halves that will be wanted once a number was taken, the likeliest first."""
+    calls = [replace(call, language=language) for call in numbers_from(ticket)]
+    numbers = [word_call(call).number_text for call in calls]
+    at = [replace(calls[0], counter=counter) for counter in range(1, COUNTERS + 1)]
+    directions = [word_call(call).direction_text for call in at]
+    first, later = directions[:FIRST_COUNTERS], directions[FIRST_COUNTERS:]
+    return [numbers[0], *first, *numbers[1:], *later]

@@ -118,7 +118,9 @@ def play(request: PluginRequest, ctx: Context) -> Answer:
 
 def empty(request: PluginRequest, ctx: Context) -> Answer:
     """Delete what is kept."""
-    voice_of(ctx).sounds.clear()
+    voice = voice_of(ctx)
+    voice.sounds.clear()
+    voice.changed()
     return RedirectAnswer(f"{HOME}?done=emptied#kept-title")
 
 

@@ -11,6 +11,7 @@ from puskesmas_queue.api import (
     DayFact,
     Fact,
     HealthCheck,
+    Lane,
     NavItem,
     Permission,
     PluginRoute,
@@ -56,7 +57,7 @@ def shutdown(ctx: Context) -> None:
 def ticket_issued(fact: Fact, ticket: TicketFact, ctx: Context) -> None:
     """Speak in advance what will be called; a fact that comes twice changes nothing."""
     known = VOICES.get(ctx.clinic_id)
-    if known is not None:
+    if known is not None and ticket.lane is not Lane.EMERGENCY:
         known.expect(ticket, ctx)
 
 
