@@ -31,5 +31,6 @@ bench:
 	$(BIN)/python bench/pages.py
 	$(BIN)/python bench/start.py
 	$(BIN)/python bench/call_to_pixel.py
+	$(BIN)/python bench/call_to_sound.py
 	$(BIN)/python bench/flood.py
 	$(BIN)/python bench/plugin_faults.py

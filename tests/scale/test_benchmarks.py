@@ -52,6 +52,13 @@ def test_call_to_pixel():
     check("call_to_pixel")
 
 
+@pytest.mark.browser
+def test_call_to_sound():
+    if chromium.find_chromium() is None:
+        not_run("browser tests", chromium.HOW)
+    check("call_to_sound")
+
+
 def test_flood():
     check("flood")
 

@@ -12,6 +12,7 @@ from puskesmas_queue.api import Role
 from puskesmas_queue.services.plugin_settings import InvalidForm
 from puskesmas_queue_tts import plugin, pronunciation, wav, zones
 from puskesmas_queue_tts.clinic_voice import VOICES
+from puskesmas_queue_tts.engine import EngineFailed
 from puskesmas_queue_tts.settings import Settings
 from puskesmas_queue_tts.zones import ZoneVoice
 
@@ -287,7 +288,11 @@ def test_what_is_likely_is_spoken_before_it_is_called(clinic, monkeypatch):
             break
         time.sleep(0.01)
     (engine,) = voice.speaker(clinic.context(NAME)).voice.engines
-    monkeypatch.setattr(engine, "synthesise", None)
+
+    def asked(*_: object) -> bytes:
+        raise EngineFailed("it was asked")
+
+    monkeypatch.setattr(engine, "synthesise", asked)
     first = clinic.call_next(counter=2)
     clinic.issue()
     second = clinic.call_next(counter=1)
