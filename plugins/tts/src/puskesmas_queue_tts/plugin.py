@@ -27,7 +27,9 @@ from puskesmas_queue_tts.health import ANNOUNCER, health_checks
 from puskesmas_queue_tts.settings import Settings
 
 BUDGET_S = 0.85
-"""Of the second that an announcer has; the rest is for what surrounds the engines."""
+"""Of the second that a call has; the rest is for what surrounds the engines."""
+PAGE_BUDGET_S = 4.5
+"""Of the five that a page of the kiosk has."""
 MANAGE = Permission.MANAGE_SETTINGS
 log = logging.getLogger(__name__)
 
@@ -114,8 +116,9 @@ def register_nav() -> list[NavItem]:
 
 def speak(utterance: Utterance, ctx: Context) -> Speech:
     """Speak by the first engine that does; where none does, the page's own browser speaks."""
+    budget_s = BUDGET_S if utterance.kind == "call" else PAGE_BUDGET_S
     try:
-        return voice_of(ctx).announce(utterance, ctx, BUDGET_S)
+        return voice_of(ctx).announce(utterance, ctx, budget_s)
     except EngineFailed as error:
         # No fault of the plugin: a clinic may have no voice yet.
         log.warning("voice: %s", error)
