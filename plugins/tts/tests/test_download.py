@@ -296,13 +296,20 @@ def test_the_usual_address_is_a_public_one():
     download._refuse_open(download.INDONESIAN)
 
 
+@pytest.fixture
+def untried(monkeypatch):
+    """Voices are not tried: what is tested is which files are where."""
+    monkeypatch.setattr("puskesmas_queue_tts.commands.piper_version", lambda: None)
+
+
+@pytest.mark.usefixtures("untried")
 def test_use_takes_a_voice_and_lets_go_of_the_one_before(run, tmp_path, put_voice):
     first = put_voice(tmp_path / "far", name="first")
     second = put_voice(tmp_path / "far", name="second")
 
     result = run("use", str(first))
     assert result.exit_code == 0, result.output
-    assert "first speaks id (tried: " in result.output
+    assert "first speaks id (" in result.output
     result = run("use", str(second))
     assert result.exit_code == 0, result.output
     assert files(run.voices / "id") == {"second.onnx", "second.onnx.json"}
@@ -312,15 +319,16 @@ def test_use_takes_a_voice_and_lets_go_of_the_one_before(run, tmp_path, put_voic
     assert first.exists()
 
 
+@pytest.mark.usefixtures("untried")
 def test_use_asks_for_a_language_that_it_cannot_know(run, tmp_path, put_voice):
     english = put_voice(tmp_path / "far", "en-us", "joe")
     malay = put_voice(tmp_path / "far", "ms", "malay")
 
-    assert "joe speaks en (tried" in run("use", str(english)).output
+    assert "joe speaks en (" in run("use", str(english)).output
     refused = run("use", str(malay))
     assert refused.exit_code == 1
     assert "malay was made for ms: say with --language" in refused.output
-    assert "malay speaks id (tried" in run("use", str(malay), "--language", "id").output
+    assert "malay speaks id (" in run("use", str(malay), "--language", "id").output
 
 
 @pytest.mark.parametrize(
@@ -355,9 +363,8 @@ def test_use_says_when_a_model_cannot_be_loaded(run, tmp_path):
     assert files(run.voices / "id") == set()
 
 
-def test_use_without_piper_keeps_the_voice(run, tmp_path, put_voice, monkeypatch):
-    monkeypatch.setattr("puskesmas_queue_tts.commands.piper_version", lambda: None)
-
+@pytest.mark.usefixtures("untried")
+def test_use_without_piper_keeps_the_voice(run, tmp_path, put_voice):
     result = run("use", str(put_voice(tmp_path / "far", name="first")))
 
     assert result.exit_code == 0
@@ -365,6 +372,7 @@ def test_use_without_piper_keeps_the_voice(run, tmp_path, put_voice, monkeypatch
     assert files(run.voices / "id") == {"first.onnx", "first.onnx.json"}
 
 
+@pytest.mark.usefixtures("untried")
 def test_a_folder_that_cannot_be_written(run, tmp_path, put_voice):
     run.voices.parent.mkdir(parents=True)
     run.voices.write_text("a file where the folder should be")

@@ -25,7 +25,7 @@ NUMBER = "Nomor antrean, P, nol nol tiga."
 DIRECTION = "Silakan menuju loket satu."
 PATIENT_S = 20.0
 """Where a test is not about time: this machine may be busy."""
-SLACK_S = 0.4
+SLACK_S = 0.8
 """What a busy machine may need to wake a thread."""
 
 
@@ -188,7 +188,7 @@ def test_piper_that_hangs_leaves_time_for_the_next_engine(own_piper, with_espeak
         assert time.monotonic() - began < 0.85 + SLACK_S
         began = time.monotonic()
         assert voice.speak((NUMBER, DIRECTION), "id", 1.0, 0.85).engine == "espeak"
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < SLACK_S
     finally:
         os.kill(pid, signal.SIGCONT)
 
