@@ -303,7 +303,7 @@ def test_a_logo_stands_on_top() -> None:
 def test_own_words_and_switched_off_blocks() -> None:
     """What a clinic words is printed with its names filled in; what it switched off is not."""
     blocks = tuple(
-        replace(one, text=Words("Nomor {number} untuk {unit}, {tidak ada}", ""))
+        replace(one, text=Words("Nomor {nomor} untuk {poli}, {tidak ada}", ""))
         if one.name == "footer"
         else replace(one, is_on=one.name not in ("qr", "clinic"))
         for one in default_template("ticket").blocks
@@ -319,11 +319,11 @@ def test_own_words_and_switched_off_blocks() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{room}", ""),
-        ("di {room}", ""),
-        ("{number} {room}", "A-012"),
-        ("{room.__class__}", "{room.__class__}"),
-        ("{0} {number!r} %s", "{0} {number!r} %s"),
+        ("{ruang}", ""),
+        ("di {ruang}", ""),
+        ("{nomor} {ruang}", "A-012"),
+        ("{ruang.__class__}", "{ruang.__class__}"),
+        ("{0} {nomor!r} %s", "{0} {number!r} %s"),
         ("  dua\n\nbaris  ", "dua\n\nbaris"),
     ],
 )

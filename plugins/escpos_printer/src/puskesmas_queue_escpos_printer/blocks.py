@@ -9,8 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-Shape = Literal["logo", "number", "text", "row", "qr", "rule"]
-"""`row` has its label to the left and what it says to the right; `number` is the large one."""
+Shape = Literal["logo", "number", "text", "row", "list", "qr", "rule"]
+"""
+`row` has its label to the left and what it says to the right, and `list` is a row for each line
+of what it says; `number` is the large one.
+"""
+TO_THE_RIGHT = "\ue000"
+"""Parts a line of a `list`; no letter of any language."""
 Size = Literal["small", "tall", "large", "huge"]
 """Letters as the printer has them; twice as high; twice as high and wide; three times."""
 Align = Literal["left", "center"]
@@ -51,6 +56,7 @@ class Block:
         align: Of its lines.
         when: A name that has to stand for something, so that the block is there.
         is_on: False where the clinic does without.
+        is_fixed: Always there: a slip is nothing without it.
     """
 
     name: str
@@ -63,6 +69,7 @@ class Block:
     align: Align = "center"
     when: str = ""
     is_on: bool = True
+    is_fixed: bool = False
 
     @property
     def is_worded(self) -> bool:
@@ -108,4 +115,4 @@ def fill(text: str, values: Values) -> str:
 
 def is_shown(block: Block, values: Values) -> bool:
     """Say whether a block is on the slip."""
-    return block.is_on and (not block.when or bool(values.get(block.when)))
+    return (block.is_on or block.is_fixed) and (not block.when or bool(values.get(block.when)))

@@ -4,7 +4,7 @@ import io
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
@@ -15,6 +15,7 @@ from PIL import Image
 from puskesmas_queue.api import DayFact, Slip
 from puskesmas_queue_escpos_printer import pictures
 from puskesmas_queue_escpos_printer.blocks import (
+    TO_THE_RIGHT,
     Align,
     Block,
     Size,
@@ -37,6 +38,7 @@ _LEAVE_CHINESE = b"\x1c."
 """Many printers come up taking two bytes above 127 for one Chinese letter."""
 _FEED_DOTS = b"\x1bJ"
 _FEED_AND_FULL_CUT = b"\x1dVA\x00"
+_ROWS = ("row", "list")
 _WORDLESS = ("rule", "logo")
 _SIZES: dict[Size, tuple[tuple[int, int], ...]] = {
     "small": ((1, 1),),
@@ -83,10 +85,10 @@ def encode(template: Template, values: Values, language: str, profile: PaperProf
     """
     paper = _Paper(profile, template.logo)
     shown = [block for block in template.blocks if is_shown(block, values)]
-    said = [(block, _said(block, values, language, profile)) for block in shown]
+    said = [(block, one) for block in shown for one in _said(block, values, language, profile)]
     there = [(block, one) for block, one in said if one.text or block.shape in _WORDLESS]
     # Rows that stand together have letters of one size.
-    for is_row, together in groupby(there, key=lambda pair: pair[0].shape == "row"):
+    for is_row, together in groupby(there, key=lambda pair: pair[0].shape in _ROWS):
         if is_row:
             paper.add_rows(list(together))
         else:
@@ -103,11 +105,16 @@ class _Said:
     label: str
 
 
-def _said(block: Block, values: Values, language: str, profile: PaperProfile) -> _Said:
+def _said(block: Block, values: Values, language: str, profile: PaperProfile) -> Iterator[_Said]:
     text, label = fill(block.text.say(language), values), fill(block.label.say(language), values)
-    if not block.is_worded:
-        return _Said(text, label)
-    return _Said(_letters(text, profile), _letters(label, profile))
+    if block.shape == "list":
+        for line in text.splitlines():
+            left, _, right = line.partition(TO_THE_RIGHT)
+            yield _Said(_letters(right, profile), _letters(left, profile))
+    elif block.is_worded:
+        yield _Said(_letters(text, profile), _letters(label, profile))
+    else:
+        yield _Said(text, label)
 
 
 def _letters(text: str, profile: PaperProfile) -> str:

@@ -1,6 +1,6 @@
 """What the names in a slip's texts stand for: nothing that tells who somebody is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
@@ -10,6 +10,7 @@ from babel.dates import format_date
 from puskesmas_queue.api import (
     Context,
     DayFact,
+    DayShare,
     Lane,
     PaymentType,
     Slip,
@@ -17,7 +18,7 @@ from puskesmas_queue.api import (
     TicketFact,
     TicketState,
 )
-from puskesmas_queue_escpos_printer.blocks import Values, Words
+from puskesmas_queue_escpos_printer.blocks import TO_THE_RIGHT, Values, Words
 from puskesmas_queue_escpos_printer.paper import PaperProfile
 
 LANE_WORDS = {
@@ -76,22 +77,22 @@ def ticket_values(slip: Slip) -> Values:
     is_emergency = ticket.lane is Lane.EMERGENCY
     ahead = None if is_emergency else slip.people_ahead
     return {
-        "clinic": slip.clinic_name,
-        "address": slip.clinic_address,
-        "number": ticket.number,
-        "lane": LANE_WORDS[ticket.lane].say(language),
+        "puskesmas": slip.clinic_name,
+        "alamat": slip.clinic_address,
+        "nomor": ticket.number,
+        "kategori": LANE_WORDS[ticket.lane].say(language),
         "is_priority": YES if ticket.lane is Lane.PRIORITY else "",
         "is_emergency": YES if is_emergency else "",
         "waits": "" if is_emergency else YES,
-        "unit": slip.unit_name or ticket.unit_name,
-        "room": slip.room,
-        "date": _day(slip.issued_at, language),
-        "time": _time(slip.issued_at),
-        "ahead": _or_nothing(ahead, lambda n: Words(f"{n} orang", str(n)).say(language)),
-        "estimate": "" if ahead is None else _estimate(slip),
+        "poli": slip.unit_name or ticket.unit_name,
+        "ruang": slip.room,
+        "tanggal": _day(slip.issued_at, language),
+        "jam": _time(slip.issued_at),
+        "di_depan": _or_nothing(ahead, lambda n: Words(f"{n} orang", str(n)).say(language)),
+        "perkiraan": "" if ahead is None else _estimate(slip),
         "qr": slip.status_url,
-        "code": ticket.code,
-        "place": _place(slip),
+        "kode": ticket.code,
+        "tempat": _place(slip),
     }
 
 
@@ -99,12 +100,14 @@ def day_values(day: DayFact, head: Head) -> Values:
     """Return what the slip of a day says."""
     return {
         **_head_values(head),
-        "date": _day(day.service_date, head.language),
-        "issued": str(day.issued),
-        "completed": str(day.completed),
-        "cancelled": str(day.cancelled),
-        "expired": str(day.expired),
-        "printed": f"{head.now:%d-%m-%Y %H:%M} {head.now:%Z}",
+        "tanggal": _day(day.service_date, head.language),
+        "diberikan": str(day.issued),
+        "selesai": str(day.completed),
+        "batal": str(day.cancelled),
+        "hangus": str(day.expired),
+        "per_kategori": _shares((_lane_name(one, head.language), one) for one in day.lanes),
+        "per_poli": _shares((one.name or one.code, one) for one in day.units),
+        "dicetak": f"{head.now:%d-%m-%Y %H:%M} {head.now:%Z}",
     }
 
 
@@ -114,10 +117,10 @@ def test_values(facts: TestFacts, head: Head) -> Values:
     return {
         **_head_values(head),
         "printer": facts.printer,
-        "paper": f"{profile.width_mm} mm, {profile.columns} kolom"
+        "kertas": f"{profile.width_mm} mm, {profile.columns} kolom"
         if head.language == "id"
         else f"{profile.width_mm} mm, {profile.columns} columns",
-        "code_page": profile.code_page.upper(),
+        "set_huruf": profile.code_page.upper(),
         "qr": f"{facts.printer} {head.now:%Y-%m-%d %H:%M}",
     }
 
@@ -164,7 +167,13 @@ def example_ticket(head: Head, profile: PaperProfile, is_priority: bool) -> Valu
 def example_day(head: Head, profile: PaperProfile, is_priority: bool) -> Values:
     """Return what the day's slip of a preview says."""
     yesterday = head.now.date() - timedelta(days=1)
-    return day_values(DayFact(yesterday, 84, 76, 3, 5), head)
+    lanes = (DayShare("general", "", 61, 55), DayShare("priority", "", 23, 21))
+    units = (
+        DayShare("umum", "Poli Umum", 42, 38),
+        DayShare("gigi", "Poli Gigi", 14, 13),
+        DayShare("kia", "Poli KIA/KB", 28, 25),
+    )
+    return day_values(DayFact(yesterday, 84, 76, 3, 5, lanes, units), head)
 
 
 def example_test(head: Head, profile: PaperProfile, is_priority: bool) -> Values:
@@ -172,12 +181,24 @@ def example_test(head: Head, profile: PaperProfile, is_priority: bool) -> Values
     return test_values(TestFacts("Kiosk", profile), head)
 
 
+def _lane_name(share: DayShare, language: str) -> str:
+    known = {lane.value: words for lane, words in LANE_WORDS.items()}
+    return known[share.code].say(language) if share.code in known else share.code
+
+
+def _shares(shares: Iterable[tuple[str, DayShare]]) -> str:
+    """Say of each how many were given and served, a line each."""
+    return "\n".join(
+        f"{name}{TO_THE_RIGHT}{share.issued} / {share.completed}" for name, share in shares
+    )
+
+
 def _head_values(head: Head) -> Values:
     return {
-        "clinic": head.clinic_name,
-        "address": head.clinic_address,
-        "date": _day(head.now, head.language),
-        "time": _time(head.now),
+        "puskesmas": head.clinic_name,
+        "alamat": head.clinic_address,
+        "tanggal": _day(head.now, head.language),
+        "jam": _time(head.now),
     }
 
 
