@@ -323,7 +323,7 @@ def test_own_words_and_switched_off_blocks() -> None:
         ("di {ruang}", ""),
         ("{nomor} {ruang}", "A-012"),
         ("{ruang.__class__}", "{ruang.__class__}"),
-        ("{0} {nomor!r} %s", "{0} {number!r} %s"),
+        ("{0} {nomor!r} %s", "{0} {nomor!r} %s"),
         ("  dua\n\nbaris  ", "dua\n\nbaris"),
     ],
 )

@@ -74,7 +74,8 @@ def close(ctx: Context, day: DayFact, *, prints: bool) -> None:
         return
     outcome = print_day(ctx, day, f"day-{day.service_date}-closed", _active(ctx))
     if outcome.state != "printed":
-        log.warning("slip of %s: %s: %s", day.service_date, outcome.state, outcome.words)
+        why = outcome.reason.words if outcome.reason else outcome.detail
+        log.warning("slip of %s: %s: %s", day.service_date, outcome.state, why)
 
 
 def _page(

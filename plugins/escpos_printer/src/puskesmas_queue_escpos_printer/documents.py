@@ -5,9 +5,9 @@ from collections.abc import Callable
 from puskesmas_queue.api import Context, Slip
 from puskesmas_queue_escpos_printer import encoding, jobs, printers, slips
 from puskesmas_queue_escpos_printer.jobs import Job, Order
-from puskesmas_queue_escpos_printer.kinds import default_template
 from puskesmas_queue_escpos_printer.printers import Printer
 from puskesmas_queue_escpos_printer.printing import Outcome, print_job
+from puskesmas_queue_escpos_printer.template_store import template_of
 from puskesmas_queue_escpos_printer.values import TestFacts, head_of
 
 
@@ -66,10 +66,11 @@ def print_test(ctx: Context, printer: Printer, job: str, language: str) -> Outco
     Raises:
         PluginDataUnavailable: Nothing was printed.
     """
+    template = template_of(ctx, "test")
 
     def encode(one: Printer) -> bytes:
         facts = TestFacts(one.name, one.profile)
-        return encoding.encode_test_page(facts, head_of(ctx, language), default_template("test"))
+        return encoding.encode_test_page(facts, head_of(ctx, language), template)
 
     return print_document(ctx, "test", job, [printer], encode)
 
@@ -94,7 +95,7 @@ def print_document(
 
 
 def _print_slip(ctx: Context, order: Order, slip: Slip) -> Outcome:
-    template = default_template("ticket")
+    template = template_of(ctx, "ticket")
     choice = printers.order_for(ctx, order.place, order.place_name)
     return print_job(
         ctx, order, choice, lambda one: encoding.encode_ticket(slip, template, one.profile)

@@ -209,7 +209,7 @@ DAY = Kind(
         ),
         Block(
             "cancelled",
-            "Batal",
+            "Dibatalkan",
             "row",
             Words("{batal}"),
             Words("Batal", "Cancelled"),
@@ -244,7 +244,7 @@ DAY = Kind(
         **_HEAD_NAMES,
         "diberikan": "Nomor diberikan",
         "selesai": "Selesai",
-        "batal": "Batal",
+        "batal": "Dibatalkan",
         "hangus": "Hangus",
         "dicetak": "Waktu cetak",
     },

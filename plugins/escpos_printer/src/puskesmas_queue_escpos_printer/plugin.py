@@ -22,6 +22,7 @@ from puskesmas_queue.api import (
     hookimpl,
 )
 from puskesmas_queue_escpos_printer import (
+    day_pages,
     documents,
     encoding,
     health,
@@ -29,6 +30,7 @@ from puskesmas_queue_escpos_printer import (
     pages,
     printing,
     setup_pages,
+    slip_pages,
     turns,
 )
 from puskesmas_queue_escpos_printer.settings import Settings
@@ -58,7 +60,7 @@ def print_slip(slip: Slip, ctx: Context) -> Printed:
 
 @hookimpl
 def register_routes() -> list[PluginRoute]:
-    """Bring the pages of printers and jobs."""
+    """Bring the pages of printers and jobs, of slips and of days."""
     viewing, setting = Permission.DAY_VIEW, Permission.MANAGE_SETTINGS
     both = ("GET", "POST")
     return [
@@ -72,6 +74,8 @@ def register_routes() -> list[PluginRoute]:
         PluginRoute("/printers/{printer_id}/remove", setup_pages.remove, setting, both),
         PluginRoute("/printers/{printer_id}/test", setup_pages.test, setting, ("POST",)),
         PluginRoute("/places", setup_pages.set_place, setting, ("POST",)),
+        *slip_pages.ROUTES,
+        *day_pages.ROUTES,
     ]
 
 
@@ -133,6 +137,7 @@ def shutdown(ctx: Context) -> None:
 
 @hookimpl
 def day_closed(day: DayFact, ctx: Context) -> None:
-    """Let go of old jobs."""
+    """Keep its totals, and print them where the clinic wants that; let go of old jobs."""
+    day_pages.close(ctx, day, prints=Settings.of(ctx).prints_day)
     first = day.service_date - timedelta(days=Settings.of(ctx).keep_days - 1)
     jobs.forget(ctx, datetime.combine(first, time.min, ctx.zone))

@@ -19,6 +19,12 @@ class Settings(BaseModel):
         description="Daftar cetakan yang lebih lama dihapus saat hari ditutup.",
     )
 
+    prints_day: bool = Field(
+        default=False,
+        title="Cetak slip harian saat hari ditutup",
+        description="Tengah malam, di printer loket yang pertama. Printer harus menyala.",
+    )
+
     default_address: str = Field(
         default="",
         max_length=120,
