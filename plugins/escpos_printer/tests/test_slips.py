@@ -240,6 +240,26 @@ def test_any_name_stays_within_the_paper(name: str, profile: PaperProfile, code_
     assert made.complaints == ()
 
 
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("Poli Umum", 0x11),
+        ("Kesehatan Ibu dan Anak", 0x11),
+        ("Klaster 2 Kesehatan Ibu, Anak dan Remaja Putri", 0x01),
+        ("Laboratoriummikrobiologi", 0x01),
+        ("Laboratoriummikrobiologiklinikterpadu", 0x00),
+    ],
+)
+def test_a_long_name_is_in_smaller_letters(name: str, size: int) -> None:
+    """On 58 mm: wide ones for three lines at most and for words that fit."""
+    profile = PaperProfile(58)
+    data = encode_ticket(slip(unit_name=name), default_template("ticket"), profile)
+
+    first_line = name.split(maxsplit=1)[0].encode()[:20]
+    before = data[: data.index(first_line)]
+    assert before[before.rindex(b"\x1d!") + 2] == size
+
+
 def test_a_printer_in_chinese_mode_prints_the_same() -> None:
     """Cheap printers come up in it, and it would eat letters above 127."""
     profile = PaperProfile()

@@ -47,6 +47,8 @@ _SIZES: dict[Size, tuple[tuple[int, int], ...]] = {
     "huge": ((3, 3), (2, 2), (1, 2), (1, 1)),
 }
 """Width and height of letters by size; the next ones where a word would not fit."""
+_MOST_WIDE_LINES = 3
+"""A long name in large letters would be half of the slip."""
 _SPACE = 8
 """White dots between blocks."""
 _TEAR_LINES = 5
@@ -151,8 +153,7 @@ class _Paper:
         elif block.shape == "qr":
             self._picture(pictures.qr_picture(said.text, dots), _SPACE)
         else:
-            size = self._size(block.size, longest_word(said.text))
-            lines = wrap(said.text, self._profile.columns // size[0])
+            size, lines = self._wrapped(block.size, said.text)
             self._lines(lines, size, align=block.align, is_bold=block.is_bold)
 
     def add_rows(self, rows: Sequence[tuple[Block, _Said]]) -> None:
@@ -174,6 +175,18 @@ class _Paper:
             self._raw(_FEED_AND_FULL_CUT)
         made: bytes = self._printer.output
         return made
+
+    def _wrapped(self, wished: Size, text: str) -> tuple[tuple[int, int], list[str]]:
+        """Take letters in which no word is broken, and wide ones for a few lines only."""
+        columns = self._profile.columns
+        longest = longest_word(text)
+        for size in _SIZES[wished]:
+            lines = wrap(text, columns // size[0])
+            is_short = size[0] == 1 or len(lines) <= _MOST_WIDE_LINES
+            if is_short and longest <= columns // size[0]:
+                return size, lines
+        smallest = _SIZES[wished][-1]
+        return smallest, wrap(text, columns // smallest[0])
 
     def _size(self, wished: Size, longest: int) -> tuple[int, int]:
         sizes = _SIZES[wished]

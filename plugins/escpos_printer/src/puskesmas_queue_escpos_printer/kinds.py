@@ -112,7 +112,7 @@ TICKET = Kind(
                 "Langsung ke UGD. Tidak perlu menunggu dipanggil.",
                 "Go straight to the emergency room. Do not wait to be called.",
             ),
-            size="tall",
+            size="large",
             is_bold=True,
             when="is_emergency",
         ),
