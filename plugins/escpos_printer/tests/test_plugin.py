@@ -90,3 +90,13 @@ def test_a_test_page_is_printed(clinic, tcp):
         assert documents.print_test(ctx, printer, "test-00000000001", "id").state == "printed"
     (paper,) = tcp.printed
     assert b"Kiosk" in paper
+
+
+def test_the_simulated_printer_says_how_it_is_used(tmp_path):
+    """A demo stores these settings."""
+    simulator = the_plugin.start_simulator(tmp_path, 0)
+    try:
+        assert simulator.settings == {"default_address": simulator.address}
+        assert set(simulator.settings) <= set(the_plugin.register_settings().model_fields)
+    finally:
+        simulator.stop()

@@ -14,7 +14,7 @@ ADDRESS = "address"
 
 class PrinterSimulator:
     """
-    A printer with 80 mm paper, on loopback.
+    A printer with 80 mm paper, on loopback; `settings` let the plugin use it.
 
     Args:
         folder: For its slips, and for the file `address`.
@@ -34,6 +34,7 @@ class PrinterSimulator:
         self._socket = _socket(folder, port, self.faults, self._mechanism)
         self._page = ControlPage(self)
         self.url = self._page.url
+        self.settings = {"default_address": self.address}
         (folder / ADDRESS).write_text(self.address, "ascii")
         self._mechanism.start()
         self._socket.start()
