@@ -31,6 +31,8 @@ DEPLOY, KIOSK = EXAMPLES / "deploy", EXAMPLES / "kiosk"
 UNITS = sorted([*DEPLOY.rglob("*.service"), *DEPLOY.rglob("*.timer"), *KIOSK.rglob("*.service")])
 TOMLS = sorted(DEPLOY.rglob("*.toml"))
 COMPOSE = DEPLOY / "compose/compose.yaml"
+COMPOSE_PRINTER = DEPLOY / "compose/compose.printer.yaml"
+PRINTER_UNIT = DEPLOY / "systemd/printer.conf"
 DOCKERFILE = DEPLOY / "compose/Dockerfile"
 CADDYFILE = DEPLOY / "caddy/Caddyfile"
 PAGES = sorted([*DEPLOY.rglob("*.md"), *KIOSK.rglob("*.md"), ROOT / "docs/install.md"])
@@ -107,7 +109,16 @@ def test_start_pages_are_what_the_command_writes(screen):
 
 
 def test_every_deployment_says_what_was_tried():
-    said = [*UNITS, *TOMLS, COMPOSE, DOCKERFILE, CADDYFILE, DEPLOY / "windows/README.md"]
+    said = [
+        *UNITS,
+        *TOMLS,
+        PRINTER_UNIT,
+        COMPOSE,
+        COMPOSE_PRINTER,
+        DOCKERFILE,
+        CADDYFILE,
+        DEPLOY / "windows/README.md",
+    ]
     for path in said:
         assert re.search(r"^#? ?(Tried|Not tried)\b", path.read_text("utf-8"), re.MULTILINE), path
     listed = (DEPLOY / "README.md").read_text("utf-8")
@@ -153,6 +164,63 @@ def test_systemd_takes_the_units(unit, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_the_unit_lets_the_server_open_printers_and_nothing_else(tmp_path):
+    """The piece for a printer takes back what hides devices, by kind; systemd takes both."""
+    text = PRINTER_UNIT.read_text("utf-8")
+    assert "PrivateDevices=no" in text
+    assert "DevicePolicy=closed" in text
+    kinds = re.findall(r"^DeviceAllow=char-(\w+) rw$", text, re.MULTILINE)
+    assert kinds == ["usb", "lp", "ttyUSB", "ttyACM", "ttyS"]
+    assert len(re.findall(r"^DeviceAllow=", text, re.MULTILINE)) == len(kinds)
+    server = DEPLOY / "systemd/puskesmas-queue.service"
+    assert "PrivateDevices=yes" in server.read_text("utf-8")
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        return
+    unit = re.sub(r"(?m)^ExecStart=\S+", f"ExecStart={sys.executable}", server.read_text("utf-8"))
+    (tmp_path / server.name).write_text(unit)
+    (tmp_path / f"{server.name}.d").mkdir()
+    (tmp_path / f"{server.name}.d/printer.conf").write_text(text)
+    done = subprocess.run(
+        [analyze, "verify", tmp_path / server.name],
+        env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+CONFINED = """
+import ctypes, mmap
+
+PR_SET_MDWE, REFUSE_EXEC_GAIN = 65, 1
+is_confined = ctypes.CDLL(None).prctl(PR_SET_MDWE, REFUSE_EXEC_GAIN, 0, 0, 0) == 0
+if is_confined:
+    try:
+        mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    except PermissionError:
+        pass
+    else:
+        raise SystemExit("memory may be written and executed")
+from puskesmas_queue_tts import espeak_process
+
+print(len(espeak_process.load()("Nomor antrean A, nol nol tiga.", "id", 1.0)))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="systemd is of Linux")
+def test_the_voice_speaks_under_the_units_rules():
+    """`MemoryDenyWriteExecute`, as the kernel (6.3 and later) keeps it itself."""
+    assert "MemoryDenyWriteExecute=yes" in (DEPLOY / "systemd/puskesmas-queue.service").read_text()
+    done = subprocess.run(
+        [sys.executable, "-c", CONFINED], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 20_000
+
+
 # Containers
 
 
@@ -190,6 +258,23 @@ def test_server_of_the_compose_file_has_a_configuration_that_is_one(tmp_path):
     assert config.server.public_url == "https://antrean.example.id"
     network = yaml.safe_load(COMPOSE.read_text("utf-8"))["networks"]["default"]["ipam"]
     assert config.server.trusted_proxies == (network["config"][0]["subnet"],)
+
+
+def test_a_printer_of_the_host_is_one_more_file():
+    """It names the same service, a device of the host and its group's number."""
+    services = yaml.safe_load(COMPOSE_PRINTER.read_text("utf-8"))["services"]
+    assert set(services) == {"server"}
+    assert services["server"]["devices"] == ["/dev/usb/lp0:/dev/usb/lp0"]
+    assert set(services["server"]) == {"devices", "group_add"}
+
+
+def test_the_image_has_the_official_plugins():
+    """Each folder of plugins is built, and each distribution installed."""
+    text = DOCKERFILE.read_text("utf-8")
+    for folder in sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml")):
+        name = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]["name"]
+        assert f"/source/plugins/{folder.name}" in text
+        assert re.search(rf"--no-index[^&]*\b{name}\b", text), name
 
 
 def test_image_runs_what_exists():
