@@ -160,7 +160,9 @@ def sqlite_clinic(sqlite_url: str, clock: ShiftedClock, tmp_path: Path) -> Itera
 def server(tmp_path: Path) -> Iterator[Server]:
     """The real demo, in a process of its own; `server.pages` and `server.login(role)`."""
     folder = tmp_path / "demo"
-    with running("demo", "--port", 0, "--json", "--dir", folder, folder=tmp_path) as started:
+    with running(
+        "demo", "--no-plugins", "--port", 0, "--json", "--dir", folder, folder=tmp_path
+    ) as started:
         yield started
 
 

@@ -423,7 +423,12 @@ class HealthCheck:
 
 
 class RunningSimulator(Protocol):
-    """A simulator that runs."""
+    """
+    A simulator that runs.
+
+    It may have `settings` too, texts by name: settings of its plugin with which that uses the
+    simulator. A demo stores them at each start.
+    """
 
     url: str
     """Where it can be reached."""

@@ -55,7 +55,14 @@ class Machine:
         """Switch the server on; a folder that holds a demo goes on with it."""
         self.server = self._runs.enter_context(
             running(
-                "demo", "--port", port, "--json", "--dir", self.folder / "demo", folder=self.folder
+                "demo",
+                "--no-plugins",
+                "--port",
+                port,
+                "--json",
+                "--dir",
+                self.folder / "demo",
+                folder=self.folder,
             )
         )
 

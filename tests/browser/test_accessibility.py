@@ -34,7 +34,9 @@ RECTS = """() => [...document.querySelectorAll("#page a, #page button, dialog[op
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One demo for all tests here; each begins a day of its own."""
     folder = tmp_path_factory.mktemp("axe")
-    with running("demo", "--port", 0, "--json", "--dir", folder / "d", folder=folder) as started:
+    with running(
+        "demo", "--no-plugins", "--port", 0, "--json", "--dir", folder / "d", folder=folder
+    ) as started:
         yield started
 
 

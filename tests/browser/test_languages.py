@@ -24,7 +24,9 @@ pytestmark = pytest.mark.browser
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One demo for all tests here; its line goes on from test to test."""
     folder = tmp_path_factory.mktemp("languages")
-    with running("demo", "--port", 0, "--json", "--dir", folder / "d", folder=folder) as started:
+    with running(
+        "demo", "--no-plugins", "--port", 0, "--json", "--dir", folder / "d", folder=folder
+    ) as started:
         yield started
 
 

@@ -47,7 +47,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     with shelf_on_path(shelf) as plugins:
         plugins.install("slow_news", CODE)
     env = {"PYTHONPATH": str(shelf)}
-    start = ("demo", "--port", 0, "--json", "--dir", demo)
+    start = ("demo", "--no-plugins", "--port", 0, "--json", "--dir", demo)
     with running(*start, folder=tmp_path):
         pass
     done = run_command(

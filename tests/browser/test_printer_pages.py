@@ -31,7 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A demo that prints by receipt printers only."""
     folder = tmp_path_factory.mktemp("printer")
     demo = folder / "demo"
-    start = ("demo", "--port", 0, "--json", "--dir", demo)
+    start = ("demo", "--no-plugins", "--port", 0, "--json", "--dir", demo)
     with running(*start, folder=folder) as first:
         assert httpx.get(first.pages["kiosk"], timeout=30).status_code == 200
     for command in (

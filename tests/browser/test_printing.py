@@ -4,15 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx2 as httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
 from browser.axe import violations
 from browser.hall import Hall, take
 from support.chromium import Pages
-from support.distributions import shelf_on_path
-from support.server import Server, run_command, running
+from support.plugin_demo import demo_with_plugin
+from support.server import Server
 
 pytestmark = pytest.mark.browser
 
@@ -71,21 +70,9 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
 def server(tmp_path_factory: pytest.TempPathFactory, office: Office) -> Iterator[Server]:
     """One demo with that printer, and the browser as the last resort."""
     folder = tmp_path_factory.mktemp("printing")
-    shelf, demo = folder / "shelf", folder / "demo"
-    shelf.mkdir()
-    with shelf_on_path(shelf) as plugins:
-        plugins.install("office", CODE.format(folder=str(office.folder)))
-    env = {"PYTHONPATH": str(shelf)}
-    start = ("demo", "--port", 0, "--json", "--dir", demo)
-    with running(*start, folder=folder) as first:
-        assert httpx.get(first.pages["kiosk"], timeout=30).status_code == 200
-    for command in (
-        ["plugin", "enable", "office"],
-        ["settings", "set", "kiosk.printers", "folder, browser"],
-    ):
-        done = run_command(*command, "--config", demo / "puskesmas.toml", env=env)
-        assert done.returncode == 0, done.stderr
-    with running(*start, folder=folder, env=env) as started:
+    code = CODE.format(folder=str(office.folder))
+    settings = [("kiosk.printers", "folder, browser")]
+    with demo_with_plugin(folder, "office", code, settings) as started:
         yield started
 
 
@@ -165,7 +152,8 @@ def test_the_browser_is_the_last_resort(hall: Hall, office: Office, pages: Pages
     kiosk.wait_for_timeout(500)
     assert printed == ["browser"]
     assert office.slips() == [f"{number} failed"]
-    expect(kiosk.get_by_text("Kertas tidak keluar")).to_be_hidden()
+    expect(kiosk.get_by_text("Apakah kertas sudah keluar?")).to_be_visible()
+    assert int(kiosk.locator("[data-seconds]").first.inner_text()) > 30
     assert violations(desk) == []
     assert violations(day) == []
 

@@ -25,7 +25,9 @@ UNIT_TILES = ".k-tiles-units button"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One demo for the tests that let its server live; its line goes on from test to test."""
     folder = tmp_path_factory.mktemp("resilience")
-    with running("demo", "--port", 0, "--json", "--dir", folder / "d", folder=folder) as started:
+    with running(
+        "demo", "--no-plugins", "--port", 0, "--json", "--dir", folder / "d", folder=folder
+    ) as started:
         yield started
 
 

@@ -68,7 +68,9 @@ class Heard:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One demo for all tests here; each begins a day of its own."""
     folder = tmp_path_factory.mktemp("speaker")
-    with running("demo", "--port", 0, "--json", "--dir", folder / "d", folder=folder) as started:
+    with running(
+        "demo", "--no-plugins", "--port", 0, "--json", "--dir", folder / "d", folder=folder
+    ) as started:
         yield started
 
 

@@ -59,7 +59,15 @@ class Power:
         self._runs.close()
 
     def _start(self) -> None:
-        command = ("demo", "--port", self.port, "--json", "--dir", self.folder / "demo")
+        command = (
+            "demo",
+            "--no-plugins",
+            "--port",
+            self.port,
+            "--json",
+            "--dir",
+            self.folder / "demo",
+        )
         self.server = self._runs.enter_context(running(*command, folder=self.folder))
 
 

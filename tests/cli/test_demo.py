@@ -33,7 +33,7 @@ def test_its_clock_starts_at_half_past_seven(server):
 
 
 def test_the_same_folder_goes_on(tmp_path):
-    command = ("demo", "--port", 0, "--json", "--dir", tmp_path / "demo")
+    command = ("demo", "--no-plugins", "--port", 0, "--json", "--dir", tmp_path / "demo")
     with running(*command, folder=tmp_path) as first:
         logins = first.told["logins"]
 
@@ -43,7 +43,7 @@ def test_the_same_folder_goes_on(tmp_path):
 
 def test_a_demo_that_ended_at_once_begins_again(tmp_path):
     """A command after it has the demo's time too, and the next run does not go on from tonight."""
-    command = ("demo", "--port", 0, "--json", "--dir", tmp_path / "demo")
+    command = ("demo", "--no-plugins", "--port", 0, "--json", "--dir", tmp_path / "demo")
     with running(*command, folder=tmp_path) as first:
         first.kill()
     done = run_command(

@@ -10,7 +10,7 @@ import httpx2 as httpx
 import pytest
 
 from puskesmas_queue.cli.config_file import with_active
-from puskesmas_queue.cli.demo import simulating
+from puskesmas_queue.cli.demo_plugins import simulating
 from puskesmas_queue.clinic import open_clinic
 from puskesmas_queue.services import simulators
 from puskesmas_queue.services.doctoring import plugin_faults
@@ -18,6 +18,7 @@ from puskesmas_queue.settings import load_config
 from support.distributions import shelf_on_path
 from support.server import running
 
+URL = "http://127.0.0.1:1"
 COMMANDS = """
 import click
 from puskesmas_queue.hookspecs import hookimpl
@@ -37,6 +38,7 @@ def register_commands(ctx):
 """
 SIMULATORS = """
 import threading
+from pydantic import BaseModel
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from puskesmas_queue.extensions import Simulator
@@ -60,12 +62,25 @@ def start(folder, port):
         with open({path!r}, "w") as file:
             file.write(str(folder))
 
-    return SimpleNamespace(url=f"http://127.0.0.1:{{server.server_port}}", stop=stop)
+    url = f"http://127.0.0.1:{{server.server_port}}"
+    return SimpleNamespace(url=url, stop=stop, settings={settings})
 
 @hookimpl
 def register_simulators(ctx):
     return [Simulator("cloud", start)]
+
+class Settings(BaseModel):
+    address: str = ""
+
+@hookimpl
+def register_settings():
+    return Settings
 """
+
+
+def simulator_code(path, settings="{}"):
+    """Return the plugin's code; `settings` is what its simulator has of them."""
+    return SIMULATORS.format(path=str(path), settings=settings)
 
 
 @pytest.fixture
@@ -133,7 +148,7 @@ def test_a_broken_plugin_says_why(run, refused, config, shelf, activate):
 def test_hook_register_simulators(run, config, shelf, activate, tmp_path, monkeypatch):
     """A real server until it is told to stop; then it is stopped and its folder is gone."""
     ended = tmp_path / "ended"
-    shelf.install("weather", SIMULATORS.format(path=str(ended)))
+    shelf.install("weather", simulator_code(ended))
     activate("weather")
     monkeypatch.setenv("PYTHONPATH", str(shelf.folder), prepend=os.pathsep)
     command = ("simulate", "--config", config, "cloud")
@@ -149,7 +164,7 @@ def test_hook_register_simulators(run, config, shelf, activate, tmp_path, monkey
 def test_a_simulator_whose_port_is_taken(
     run, refused, config, shelf, activate, tmp_path, monkeypatch
 ):
-    shelf.install("weather", SIMULATORS.format(path=str(tmp_path / "ended")))
+    shelf.install("weather", simulator_code(tmp_path / "ended"))
     activate("weather")
     monkeypatch.setenv("PYTHONPATH", str(shelf.folder), prepend=os.pathsep)
     with running("simulate", "--config", config, "cloud", folder=tmp_path) as simulator:
@@ -172,6 +187,13 @@ import time
 from puskesmas_queue.extensions import Simulator
 from puskesmas_queue.hookspecs import hookimpl
 
+class Odd:
+    url = "http://127.0.0.1:9"
+    settings = {"address": 9}
+
+    def stop(self):
+        pass
+
 def fail(folder, port):
     raise OSError("no cable")
 
@@ -187,6 +209,7 @@ def register_simulators(ctx):
         Simulator("failing", fail),
         Simulator("leaving", leave),
         Simulator("empty", lambda folder, port: None),
+        Simulator("odd", lambda folder, port: Odd()),
         Simulator("hanging", hang),
     ]
 """
@@ -197,7 +220,7 @@ def test_a_demo_begins_whatever_its_simulators_do(
 ):
     """Those that start are named, the others are left out with one line."""
     shelf.install("broken", BAD_SIMULATORS)
-    shelf.install("weather", SIMULATORS.format(path=str(tmp_path / "ended")))
+    shelf.install("weather", simulator_code(tmp_path / "ended"))
     activate("broken", "weather")
     monkeypatch.setattr(simulators, "START_DEADLINE_S", 0.5)
 
@@ -207,14 +230,29 @@ def test_a_demo_begins_whatever_its_simulators_do(
 
     assert (tmp_path / "ended").exists()
     told = capfd.readouterr().err
-    for name in ("failing", "leaving", "empty", "hanging"):
+    for name in ("failing", "leaving", "empty", "odd", "hanging"):
         assert f"simulator {name} did not start" in told
+
+
+def test_a_demo_lets_plugins_use_their_simulators(config, shelf, activate, tmp_path, capfd):
+    """The settings that a simulator tells are stored at each start; what cannot be is named."""
+    told = '{"address": url, "gone": "x"}'
+    shelf.install("weather", simulator_code(tmp_path / "ended", told))
+    activate("weather")
+    for _ in range(2):
+        with simulating(load_config(config)) as urls:
+            clinic = open_clinic(load_config(config))
+            try:
+                assert clinic.configs.get("weather").address == urls["cloud"]
+            finally:
+                clinic.close()
+        assert "simulator cloud is not used: gone: " in capfd.readouterr().err
 
 
 def test_two_simulators_of_one_name(config, shelf, activate, tmp_path):
     """The first keeps it; the second plugin is named."""
     for name in ("weather", "wind"):
-        shelf.install(name, SIMULATORS.format(path=str(tmp_path / name)))
+        shelf.install(name, simulator_code(tmp_path / name))
     activate("weather", "wind")
     clinic = open_clinic(load_config(config))
     try:
@@ -233,8 +271,8 @@ def test_a_simulator_that_stops_badly_holds_up_nobody(monkeypatch, caplog):
     monkeypatch.setattr(simulators, "STOP_DEADLINE_S", 0.1)
     began = time.monotonic()
 
-    simulators.Running("slow", "http://127.0.0.1:1", lambda: time.sleep(2)).end()
-    simulators.Running("odd", "http://127.0.0.1:1", lambda: 1 / 0).end()
+    simulators.Running("slow", "weather", URL, lambda: time.sleep(2), {}).end()
+    simulators.Running("odd", "weather", URL, lambda: 1 / 0, {}).end()
 
     assert time.monotonic() - began < 1.5
     assert [row.getMessage().split(":")[0] for row in caplog.records] == [

@@ -83,7 +83,7 @@ def demo(scripts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     """A demo of the clean environment in which the plugin is enabled."""
     monkeypatch.setattr(sys, "executable", str(scripts / "python"))
     folder = tmp_path / "demo"
-    with running("demo", "--json", "--port", 0, "--dir", folder, folder=tmp_path):
+    with running("demo", "--no-plugins", "--json", "--port", 0, "--dir", folder, folder=tmp_path):
         pass
     for command in (["plugin", "enable", NAME], ["db", "check"]):
         subprocess.run(
@@ -91,7 +91,9 @@ def demo(scripts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
             check=True,
             env=clean_environment(),
         )
-    with running("demo", "--json", "--port", 0, "--dir", folder, folder=tmp_path) as server:
+    with running(
+        "demo", "--no-plugins", "--json", "--port", 0, "--dir", folder, folder=tmp_path
+    ) as server:
         yield server
 
 

@@ -64,7 +64,9 @@ def described(tmp_path_factory):
     """The document of a running server, a session, and a token of an administrator."""
     folder = tmp_path_factory.mktemp("fuzz")
     with (
-        running("demo", "--port", 0, "--json", "--dir", folder / "demo", folder=folder) as server,
+        running(
+            "demo", "--no-plugins", "--port", 0, "--json", "--dir", folder / "demo", folder=folder
+        ) as server,
         requests.Session() as session,
     ):
         login = server.login("admin")

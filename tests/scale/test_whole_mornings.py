@@ -142,7 +142,16 @@ def test_eight_hours_leave_nothing_behind(pages, tmp_path: Path, size: Size, rep
     A day before has warmed up what is compiled and kept when it is first needed.
     """
     with running(
-        "demo", "--port", 0, "--json", "--dir", tmp_path / "demo", "--counters", 3, folder=tmp_path
+        "demo",
+        "--no-plugins",
+        "--port",
+        0,
+        "--json",
+        "--dir",
+        tmp_path / "demo",
+        "--counters",
+        3,
+        folder=tmp_path,
     ) as server:
         said: list[str] = []
         display = pages.open(server.pages["display"], width=1920, height=1080)
@@ -267,11 +276,15 @@ def test_nothing_is_lost_however_often_the_server_dies(tmp_path: Path, size: Siz
 @contextmanager
 def demo_to_kill(folder: Path) -> Iterator[Fleet]:
     """A demo on one port that can be killed and started again."""
-    with running("demo", "--port", 0, "--json", "--dir", folder, folder=folder.parent):
+    with running(
+        "demo", "--no-plugins", "--port", 0, "--json", "--dir", folder, folder=folder.parent
+    ):
         pass
     config = load_config(folder / CONFIG_NAME, {})
     fleet = Fleet(
-        config, 1, lambda port: command("demo", "--port", port, "--dir", folder, "--json")
+        config,
+        1,
+        lambda port: command("demo", "--no-plugins", "--port", port, "--dir", folder, "--json"),
     )
     fleet.start()
     try:

@@ -109,7 +109,7 @@ def test_what_is_no_demo_is_refused(server):
 def test_the_demo_plays_its_own_day(tmp_path):
     """People come and are called by themselves, and nobody else's counter is taken for ever."""
     folder = tmp_path / "demo"
-    command = ("demo", "--port", 0, "--json", "--dir", folder)
+    command = ("demo", "--no-plugins", "--port", 0, "--json", "--dir", folder)
     with running(*command, "--day", "--speed", 600, folder=tmp_path) as server:
         hall = look_at(server.url)
         day = hall.now.date().isoformat()

@@ -28,7 +28,7 @@ def demo_with_plugin(
     with shelf_on_path(shelf) as plugins:
         plugins.install(name, code)
     env = {"PYTHONPATH": str(shelf)}
-    start = ("demo", "--port", 0, "--json", "--dir", demo)
+    start = ("demo", "--no-plugins", "--port", 0, "--json", "--dir", demo)
     with running(*start, folder=folder) as first:
         assert httpx.get(first.pages["kiosk"], timeout=30).status_code == 200
     commands = [["plugin", "enable", name], *(["settings", "set", *one] for one in settings)]

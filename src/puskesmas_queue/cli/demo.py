@@ -5,7 +5,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, time
 from itertools import chain, count, islice
@@ -61,6 +61,12 @@ PAGES = {
     show_default=True,
     help="How many counters (loket) a new demo has.",
 )
+@click.option(
+    "--no-plugins",
+    "is_plain",
+    is_flag=True,
+    help="Do without the voice and receipt printer that a new demo uses where they are installed.",
+)
 @click.option("--day", "plays_day", is_flag=True, help="Play a clinic's day: people come and go.")
 @click.option(
     "--speed",
@@ -70,13 +76,20 @@ PAGES = {
     help="With --day: clinic seconds per second.",
 )
 def demo(
-    port: int, folder: Path | None, as_json: bool, counters: int, plays_day: bool, speed: float
+    port: int,
+    folder: Path | None,
+    as_json: bool,
+    counters: int,
+    is_plain: bool,
+    plays_day: bool,
+    speed: float,
 ) -> None:
-    """Run a clinic to try everything out: five units, counters, logins."""
+    """Run a clinic to try everything out: five units, counters, logins, voice and printer."""
+    from puskesmas_queue.cli.demo_plugins import simulating
     from puskesmas_queue.cli.serve import address, listening, only_server
 
     folder = (folder or Path(tempfile.mkdtemp(prefix="puskesmas-demo-"))).absolute()
-    logins = prepare(folder, counters)
+    logins = prepare(folder, counters, is_plain=is_plain)
     config = load_config(folder / CONFIG_NAME, {})
     with only_server(config), listening(config.server.host, port) as listener:
         url = address(listener)
@@ -91,7 +104,7 @@ def demo(
             run(config, listener, logins, simulators, plays_day, speed)
 
 
-def prepare(folder: Path, counters: int) -> list[dict[str, str]]:
+def prepare(folder: Path, counters: int, *, is_plain: bool) -> list[dict[str, str]]:
     """
     Make the demo's clinic, or find the one that is there.
 
@@ -101,6 +114,7 @@ def prepare(folder: Path, counters: int) -> list[dict[str, str]]:
     Raises:
         SetupError: The folder cannot be written, or holds something else.
     """
+    from puskesmas_queue.cli.demo_plugins import equip
     from puskesmas_queue.cli.init import Wishes, configuration, make_clinic
     from puskesmas_queue.clock import KeptClock
     from puskesmas_queue.settings import DEFAULT_DATABASE, build_config
@@ -124,6 +138,8 @@ def prepare(folder: Path, counters: int) -> list[dict[str, str]]:
     KeptClock(folder / DEMO_CLOCK_NAME).move_to(opening(config))
     with os.fdopen(os.open(logins_path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
         json.dump(logins, file)
+    if not is_plain:
+        equip(config)
     return logins
 
 
@@ -152,34 +168,6 @@ def further_clerks(counters: int) -> Iterator[tuple[str, str, str]]:
     named = ((name.lower(), "petugas_loket", name) for name in FURTHER_CLERKS)
     numbered = ((f"loket{n}", "petugas_loket", f"Petugas {n}") for n in count(6))
     return islice(chain(named, numbered), max(0, counters - 2))
-
-
-@contextmanager
-def simulating(config: Config) -> Iterator[dict[str, str]]:
-    """Run the simulators of the active plugins, those that start; each one's address by name."""
-    from puskesmas_queue.clinic import open_clinic
-    from puskesmas_queue.services.simulators import simulators, start_simulator
-
-    if not config.plugins.active:
-        yield {}
-        return
-    with ExitStack() as stack:
-        urls = {}
-        clinic = open_clinic(config)
-        try:
-            for name in simulators(clinic):
-                folder = config.folder / "simulators" / name
-                folder.mkdir(parents=True, exist_ok=True)
-                try:
-                    running = start_simulator(clinic, name, folder)
-                except SetupError as error:
-                    click.echo(f"without it: {error}", err=True)
-                    continue
-                stack.callback(running.end)
-                urls[name] = running.url
-        finally:
-            clinic.close()
-        yield urls
 
 
 def announce(

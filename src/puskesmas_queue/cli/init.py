@@ -126,6 +126,23 @@ def init(
     click.echo(f"  puskesmas-queue device pair kiosk --config {path}")
     click.echo(f"  puskesmas-queue device pair display --config {path}")
     click.echo("\nor make it on the page Perangkat, once logged in.")
+    tell_plugins(path)
+
+
+def tell_plugins(path: Path) -> None:
+    """Say which plugins are installed, and how they are put to use; none is by itself."""
+    from puskesmas_queue.cli.demo_plugins import OFFICIAL
+    from puskesmas_queue.plugin_host.loading import discover
+
+    names = dict.fromkeys(one.name for one in discover())
+    if not names:
+        return
+    orders = {one.plugin: f'{one.setting} "{one.provider}, browser"' for one in OFFICIAL}
+    click.echo("\nInstalled and not used yet:")
+    for name in names:
+        click.echo(f"\n  puskesmas-queue plugin enable {name} --config {path}")
+        if name in orders:
+            click.echo(f"  puskesmas-queue settings set {orders[name]} --config {path}")
 
 
 def make_clinic(

@@ -28,7 +28,9 @@ def own_demo(counters: int) -> Iterator[str]:
     with tempfile.TemporaryDirectory(
         prefix="puskesmas-simulate-", ignore_cleanup_errors=True
     ) as folder:
-        command = [sys.executable, "-m", "puskesmas_queue", "demo", "--port", "0", "--json"]
+        # What a morning does to the queue is looked at: nobody has to hear it.
+        command = [sys.executable, "-m", "puskesmas_queue", "demo", "--no-plugins"]
+        command += ["--port", "0", "--json"]
         command += ["--dir", str(Path(folder, "demo")), "--counters", str(counters)]
         log = Path(folder, "demo.log")
         with log.open("w", encoding="utf-8") as errors:

@@ -23,11 +23,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A simulator that runs at an address; `end` never raises and never hangs."""
+    """
+    A simulator that runs at an address; `end` never raises and never hangs.
+
+    Args:
+        name: The simulator's.
+        plugin: Who brought it.
+        url: Where people look at it.
+        stop: Ends it.
+        settings: Of its plugin, with which that uses it.
+    """
 
     name: str
+    plugin: str
     url: str
     stop: Callable[[], object]
+    settings: Mapping[str, str]
 
     def end(self) -> None:
         """End it, as far as it lets itself be ended."""
@@ -77,7 +88,13 @@ def start_simulator(clinic: Clinic, name: str, folder: Path, port: int = 0) -> R
         stop: object = getattr(made, "stop", None)
         if not isinstance(url, str) or not callable(stop):
             raise TypeError(f"answered {describe(made)}, which has no url and no stop")
-        return Running(name, str.__str__(url), stop)
+        told: object = getattr(made, "settings", {})
+        if not isinstance(told, Mapping) or not all(
+            isinstance(one, str) for pair in told.items() for one in pair
+        ):
+            raise TypeError(f"has settings {describe(told)}, which are no texts by name")
+        settings = {str.__str__(key): str.__str__(text) for key, text in told.items()}
+        return Running(name, plugin, str.__str__(url), stop, settings)
 
     try:
         running: Running = clinic.hooks.run(

@@ -77,12 +77,15 @@ export async function printOnce(path, job, isShown) {
     keep(job, state);
     return state;
   }
+  // A browser does not say whether paper came out. Where it always prints that is no news; where
+  // it stands in for a printer that failed, somebody should look.
+  const fared = path ? "unsure" : "printed";
   // Another tab may have been told the same meanwhile.
   if (known(job) === undefined && isShown()) {
-    keep(job, "printed");
+    keep(job, fared);
     window.print(); // with --kiosk-printing there is no question
   }
-  return "printed";
+  return fared;
 }
 
 /**
