@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from puskesmas_queue.api import Health, Role, Utterance
 from puskesmas_queue.testing import ClinicUnderTest, PluginContract
 from puskesmas_queue_tts import plugin as the_plugin
+from puskesmas_queue_tts import process as processes
 from puskesmas_queue_tts.clinic_voice import VOICES
 from puskesmas_queue_tts.health import health_checks
 from puskesmas_queue_tts.running import Running
@@ -61,6 +62,12 @@ def looked(clinic: ClinicUnderTest) -> dict[str, Health]:
 
 def is_there(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
+
+
+def children() -> set[str]:
+    """The numbers of all processes that this one began and that are there."""
+    threads = Path("/proc/self/task").glob("*/children")
+    return {pid for thread in threads for pid in thread.read_text().split()}
 
 
 # Settings
@@ -238,16 +245,33 @@ def test_a_hall_that_does_not_use_the_voice_is_told_how(open_clinic):
     assert looked(clinic)["announcer"].state == "ok"
 
 
-def test_a_check_leaves_no_process(open_clinic):
-    clinic = open_clinic(engines="clips")
-    children = Path(f"/proc/self/task/{os.getpid()}/children")
-    before = children.read_text()
+def test_a_check_tries_what_the_hall_hears(open_clinic, monkeypatch):
+    """The server's own process, and no second one; what ails it is told."""
+    monkeypatch.setattr(processes, "FIRST_PAUSE_S", PATIENT_S)
+    clinic = open_clinic(engines="espeak")
+    before = children()
+    assert looked(clinic)["espeak"].state == "ok"
+    assert children() == before
 
-    assert looked(clinic)["clips"].state == "note"
-    for check in health_checks():
-        check.check(clinic.context(NAME))
+    (engine,) = running(clinic).engines(("espeak",))
+    os.kill(engine.pid("id"), signal.SIGKILL)
+    deadline = time.monotonic() + PATIENT_S
+    while engine.pid("id") is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert looked(clinic)["espeak"] == Health("wrong", "id: it ended with code -9")
 
-    assert children.read_text() == before
+
+def test_doctor_beside_the_server_leaves_no_process(open_clinic):
+    """Another program has no part in the server's: it begins its own and ends them."""
+    clinic = open_clinic(engines="espeak")
+    ctx = clinic.context(NAME)
+    the_plugin.shutdown(ctx)
+    before = children()
+
+    assert looked(clinic)["espeak"].state == "ok"
+
+    assert children() == before
 
 
 def test_the_commands_are_those_of_voices():

@@ -1,11 +1,11 @@
 """Whether each engine speaks, for `doctor` and the page of the plugin: it is tried."""
 
-import io
 import time
-import wave
 from functools import partial
 
 from puskesmas_queue.api import Context, Health, HealthCheck
+from puskesmas_queue_tts import wav
+from puskesmas_queue_tts.clinic_voice import VOICES
 from puskesmas_queue_tts.engine import Engine, EngineFailed
 from puskesmas_queue_tts.piper import Piper
 from puskesmas_queue_tts.running import Warm, make_engines
@@ -32,16 +32,18 @@ def _look_chosen(ctx: Context) -> Health:
 
 
 def _look(name: str, ctx: Context) -> Health:
-    if name not in Settings.of(ctx).order:
+    order = Settings.of(ctx).order
+    if name not in order:
         return Health("note", "not in the setting engines: it is not asked")
+    known = VOICES.get(ctx.clinic_id)
+    running = () if known is None else known.running.engines(order)
+    for engine in running:
+        if engine.name == name:
+            return _try(engine)
+    # The server is another process, or is off: one that lives as long as this check.
     assert ctx.folder is not None
-    # Engines of its own: doctor may run beside the server, and must not stand in its way.
     (engine,) = make_engines(ctx.folder, [name])
     try:
-        if isinstance(engine, Piper) and engine.is_spoilt():
-            return Health(
-                "wrong", next(problem for problem in map(engine.problem, LANGUAGES) if problem)
-            )
         return _try(engine)
     finally:
         if isinstance(engine, Warm):
@@ -50,6 +52,9 @@ def _look(name: str, ctx: Context) -> Health:
 
 def _try(engine: Engine) -> Health:
     """Speak a sentence in each language that the engine has."""
+    spoilt = engine.spoilt() if isinstance(engine, Piper) else None
+    if spoilt is not None:
+        return Health("wrong", spoilt)
     problems = {language: engine.problem(language) for language in LANGUAGES}
     end = time.monotonic() + TRIAL_S
     told = []
@@ -59,12 +64,10 @@ def _try(engine: Engine) -> Health:
         began = time.monotonic()
         try:
             sound = engine.synthesise(WORDS[language], language, 1.0, end - began)
-        except EngineFailed as error:
+            spoken_s = wav.read(sound).seconds
+        except (EngineFailed, wav.NotWave) as error:
             return Health("wrong", f"{language}: {error}")
-        with wave.open(io.BytesIO(sound)) as file:
-            spoken_s = file.getnframes() / file.getframerate()
         told.append(f"{language}: {spoken_s:.1f} s in {time.monotonic() - began:.1f} s")
     if not told:
-        is_spoilt = isinstance(engine, Piper) and engine.is_spoilt()
-        return Health("wrong" if is_spoilt else "note", next(filter(None, problems.values())))
+        return Health("note", next(filter(None, problems.values())))
     return Health("ok", "speaks " + ", ".join(told))

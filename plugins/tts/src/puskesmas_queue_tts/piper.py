@@ -81,10 +81,10 @@ class Piper:
             return f"there is no voice for {language}: puskesmas-queue tts download-voice"
         return voice.problem
 
-    def is_spoilt(self) -> bool:
-        """Say whether a voice is there and cannot be used."""
+    def spoilt(self) -> str | None:
+        """Say what is wrong with a voice that is there, None where all that are there are whole."""
         found = map(self._look, LANGUAGES)
-        return any(voice is not None and voice.problem is not None for voice in found)
+        return next((voice.problem for voice in found if voice and voice.problem), None)
 
     def fingerprint(self, language: str) -> str:
         """Name the voice: Piper's version and the digest of its files."""
