@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy.exc import DatabaseError
 
 from puskesmas_queue.api import PluginDataUnavailable, Utterance
 from puskesmas_queue_tts import wav
@@ -52,7 +53,7 @@ class FakeTables(Tables):
     """What the clinic set, without a database."""
 
     def __init__(self, *halls: ZoneVoice, **own: str) -> None:
-        super().__init__()
+        super().__init__(lambda errand: errand())
         self._words = Pronunciation({("id", "", key): spoken for key, spoken in own.items()})
         self._zones = {one.zone: one for one in halls}
 
@@ -209,24 +210,37 @@ def test_an_engine_that_made_no_sound_is_told(tmp_path):
         stage.announce()
 
 
-def test_tables_that_cannot_be_read_cost_nothing(caplog):
-    """What was known counts, and the next look is a while off."""
-    looks = []
+@pytest.mark.parametrize(
+    "failure",
+    [
+        PluginDataUnavailable("tts", "the disk is gone"),
+        DatabaseError("SELECT", {}, Exception("database disk image is malformed")),
+    ],
+)
+def test_tables_that_cannot_be_read_cost_nothing(failure):
+    """What was known counts, and the next look is a while off and on another thread."""
+    looks, later, now = [], [], [0.0]
 
     class Broken:
         def read(self, do):
             looks.append(do)
-            raise PluginDataUnavailable("tts", "the disk is gone")
+            raise failure
 
-    tables = Tables(clock=lambda: 0.0)
+    tables = Tables(later.append, clock=lambda: now[0])
     ctx = SimpleNamespace(clinic_id="uji", data=Broken(), now=datetime(2026, 2, 26, tzinfo=UTC))
     tables.refresh(ctx)
     tables.refresh(ctx)
-    assert len(looks) == 1
+    assert (len(looks), later) == (1, [])
     assert tables.zone("main") == ZoneVoice("main")
+    now[0] = 60.0
+    tables.refresh(ctx)
+    tables.refresh(ctx)
+    assert (len(looks), len(later)) == (1, 1)
+    later[0]()
+    assert len(looks) == 2
     tables.forget()
     tables.refresh(ctx)
-    assert len(looks) == 2
+    assert (len(looks), len(later)) == (3, 1)
 
 
 def test_sounds_of_two_rates_become_one_file():

@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from puskesmas_queue.api import PluginDataUnavailable
 from puskesmas_queue_tts.engine import EngineFailed, TextRefused
 from puskesmas_queue_tts.sounds import Sounds
@@ -142,7 +144,7 @@ class Background:
     def _do(self, errand: Callable[[], None]) -> None:
         try:
             errand()
-        except (OSError, PluginDataUnavailable) as error:
+        except (OSError, PluginDataUnavailable, SQLAlchemyError) as error:
             log.warning("voice: %s", error)
 
     def _advance(self) -> float:

@@ -41,9 +41,9 @@ class ClinicVoice:
         self._ctx = ctx
         self.running = Running(ctx.folder)
         self.clips = Clips(ctx.folder / CLIPS)
-        self.tables = Tables()
         self.sounds = Sounds(ctx.folder / KEPT, Settings.of(ctx).cache_mb * MB)
         self.background = Background(self.sounds, self._is_quiet, self._speak_wish)
+        self.tables = Tables(self.background.soon)
         self._speaker: Speaker | None = None
         self._heard: dict[str, float] = {}
         self._known_zones: set[str] = set()
@@ -51,6 +51,7 @@ class ClinicVoice:
 
     def start(self) -> None:
         """Begin the engines and the thread behind."""
+        self.tables.refresh(self._ctx)
         self.speaker(self._ctx)
         self.background.start()
 

@@ -4,6 +4,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from puskesmas_queue.api import Context, PluginDataUnavailable
 from puskesmas_queue_tts import pronunciation, words, zones
@@ -18,9 +21,20 @@ log = logging.getLogger(__name__)
 
 
 class Tables:
-    """What the clinic set, as it was read lately: a call waits for no table that is slow."""
+    """
+    What the clinic set, as it was read lately: a call waits for no table that is slow.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        later: Does something on another thread, soon; not at all where too much waits there.
+        clock: Seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        later: Callable[[Callable[[], None]], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._later = later
         self._clock = clock
         self._lock = threading.Lock()
         self._read_at: float | None = None
@@ -28,21 +42,33 @@ class Tables:
         self._zones: dict[str, ZoneVoice] = {}
 
     def refresh(self, ctx: Context) -> None:
-        """Read them anew where that was long ago; what was known stays where it cannot be."""
+        """
+        Read them anew where that was long ago; what was known stays where they cannot be read.
+
+        What was never read, or was changed by this process, is read at once; else what was known
+        counts until it was read.
+        """
         with self._lock:
+            is_known = self._read_at is not None
             if self._read_at is not None and self._clock() - self._read_at < FRESH_S:
                 return
             self._read_at = self._clock()
-        try:
-            self._words = pronunciation.load(ctx)
-            self._zones = {one.zone: one for one in zones.load(ctx)}
-        except PluginDataUnavailable as error:
-            log.warning("voice: the tables of this clinic cannot be read: %s", error)
+        if is_known:
+            self._later(partial(self._read, ctx))
+        else:
+            self._read(ctx)
 
     def forget(self) -> None:
         """Read them anew at the next look: something was changed."""
         with self._lock:
             self._read_at = None
+
+    def _read(self, ctx: Context) -> None:
+        try:
+            self._words = pronunciation.load(ctx)
+            self._zones = {one.zone: one for one in zones.load(ctx)}
+        except (PluginDataUnavailable, SQLAlchemyError) as error:
+            log.warning("voice: the tables of this clinic cannot be read: %s", error)
 
     @property
     def words(self) -> Pronunciation:
