@@ -99,6 +99,7 @@ def test_letters_have_their_names(language):
         ("Ke UGD, temui dr. Ani, Drg. Budi", "Ke u ge de, temui dokter Ani, dokter gigi Budi"),
         ("By. Ny. Siti, dr.Ani", "bayi nyonya Siti, dokter Ani"),
         ("UGDX, KIAN dan dr", "UGDX, KIAN dan dr"),
+        ("Kode QR-nya, ke-2, 3-nya", "Kode ki er nya, ke dua, tiga nya"),
         ("Siapkan KTP dan kartu BPJS", "Siapkan ka te pe dan kartu be pe je es"),
         ("RT 03 RW 12", "er te nol tiga er we dua belas"),
         ("Pukul 07:30–12.00 WIB", "Pukul tujuh lewat tiga puluh sampai dua belas waktu Indonesia "

@@ -37,6 +37,7 @@ _SILENT = re.compile(r"[^\w\s.,?!;:'()-]|_")
 _TIDY = (
     (re.compile(r"\s+"), " "),
     (re.compile(r" (?=[.,?!;:)])"), ""),
+    (re.compile(r" -(?=\w)|(?<=\w)- "), " "),
     (re.compile(r"(?<=[,;:])(?=\w)"), " "),
     (re.compile(r"([.,?!;:])(?:[.,;:])+"), r"\1"),
     (re.compile(r"^[\s.,?!;:'-]+"), ""),
