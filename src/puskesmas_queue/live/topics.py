@@ -9,7 +9,7 @@ from puskesmas_queue.domain.access import Permission
 from puskesmas_queue.domain.errors import NotFound
 from puskesmas_queue.services.line import LineView, all_zones, seen_line
 from puskesmas_queue.services.speech import speech_state
-from puskesmas_queue.services.topics import PRINTERS_TOPIC, line_topic, speech_topic
+from puskesmas_queue.services.topics import PRINTERS_TOPIC, VOICES_TOPIC, line_topic, speech_topic
 from puskesmas_queue.web.rendering import DEFAULT_LANGUAGE, LANGUAGES, Rendering
 
 MAX_TOPICS = 6
@@ -30,7 +30,7 @@ FRAGMENTS = {
     "day": "fragments/day.html",
 }
 OF_STAFF = frozenset({"counter", "day"})
-"""Kinds that tell of printers too."""
+"""Kinds that tell of printers and voices too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class LiveTopics:
             return frozenset({speech_topic(parts.zone), SETTINGS_TOPIC})
         shown = {line_topic(parts.zone), SETTINGS_TOPIC, CLOCK_TOPIC}
         if parts.kind in OF_STAFF:
-            shown.add(PRINTERS_TOPIC)
+            shown |= {PRINTERS_TOPIC, VOICES_TOPIC}
         return frozenset(shown)
 
     def render(self, name: str) -> str:

@@ -95,11 +95,12 @@ def is_heard(speaker: Speaker, now: datetime) -> bool:
     return abs(now - speaker.seen_at) < SPEAKER_LOST_AFTER
 
 
-def tick(clinic: Clinic, zone: str) -> None:
-    """Go on where a speaker fell silent or a call grew too old to be spoken."""
-    waiting = clinic.db.read(lambda tx: rows.open_ones(tx, zone))
-    if waiting:
+def tick(clinic: Clinic, zone: str) -> Speaker | None:
+    """Go on where a speaker fell silent or a call grew too old; return the screen that speaks."""
+    heard = clinic.db.read(lambda tx: rows.heard(tx, zone))
+    if heard.open_ones:
         clinic.db.write(lambda tx: advance(tx, zone))
+    return heard.speaker
 
 
 def restart(tx: Tx, zone: str) -> None:

@@ -2,6 +2,8 @@
 
 PRINTERS_TOPIC = "printers"
 """Given a new version when a printer began to fail or to print again."""
+VOICES_TOPIC = "voices"
+"""Given a new version when a hall fell silent or is heard again."""
 
 
 def line_topic(zone: str) -> str:

@@ -124,10 +124,13 @@ def heard(tx: Reading, zone: str) -> Heard:
 
 def heard_of(open_ones: Rows, speakers: Rows) -> Heard:
     """Make it of the rows of both questions."""
-    speaker = None
-    for screen, has_voice, seen_at in speakers:
-        speaker = Speaker(screen, bool(has_voice), moment(seen_at))
-    return Heard([_announced(row) for row in open_ones], speaker)
+    return Heard([_announced(row) for row in open_ones], _speaker_of(speakers))
+
+
+def speaker(tx: Reading, zone: str) -> Speaker | None:
+    """Read who speaks."""
+    (found,) = tx.ask((_SPEAKER, {"clinic_id": tx.clinic_id, "zone": zone}))
+    return _speaker_of(found)
 
 
 def open_ones(tx: Reading, zone: str) -> Sequence[Announced]:
@@ -176,6 +179,12 @@ def appoint(tx: Tx, zone: str, screen: str, has_voice: bool) -> None:
     """Let this screen speak, or note that it was heard of."""
     values = {"zone": zone, "screen": screen, "has_voice": has_voice}
     tx.later(_APPOINT, {"clinic_id": tx.clinic_id, "now": tx.now, **values})
+
+
+def _speaker_of(found: Rows) -> Speaker | None:
+    for screen, has_voice, seen_at in found:
+        return Speaker(screen, bool(has_voice), moment(seen_at))
+    return None
 
 
 def _announced(row: Sequence[Any]) -> Announced:

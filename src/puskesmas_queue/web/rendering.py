@@ -25,6 +25,7 @@ from puskesmas_queue.domain.announcements import spell_digits
 from puskesmas_queue.domain.printers import PrinterAlert
 from puskesmas_queue.logs import REQUEST_ID
 from puskesmas_queue.services.printer_alerts import alerts
+from puskesmas_queue.services.voices import voice_trouble
 
 if TYPE_CHECKING:
     from puskesmas_queue.domain.access import Principal
@@ -135,6 +136,7 @@ class Rendering:
             ngettext=translations.ngettext,
             plugin_nav=lambda principal: self._plugin_nav(principal, lang),
             plugin_panels=lambda slot, principal: self._plugin_panels(slot, principal, lang),
+            voice_trouble=lambda zone: voice_trouble(self.clinic, zone),
             printer_alerts=lambda zone: self._printer_alerts(zone, lang),
         )
         environment.filters.update(

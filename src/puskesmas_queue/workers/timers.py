@@ -14,8 +14,9 @@ from datetime import UTC, datetime, timedelta
 
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.errors import QueueError
-from puskesmas_queue.services import answers, day, devices, facts, sessions, speech, tokens
+from puskesmas_queue.services import answers, day, devices, facts, sessions, tokens
 from puskesmas_queue.services.line import all_zones, today
+from puskesmas_queue.services.voices import VoiceWatch
 from puskesmas_queue.storage.leader import Leader
 from puskesmas_queue.workers.garbage import Sweeper
 
@@ -49,6 +50,7 @@ class Timers:
         self._clinic = clinic
         self._stop = threading.Event()
         self._leader = Leader(clinic.db)
+        self._voices = VoiceWatch(clinic)
         self._thread = threading.Thread(target=self._run, name="timers", daemon=True)
         self._steps: tuple[tuple[float, Callable[[], object]], ...] = (
             (1.0, self._speech),
@@ -115,4 +117,4 @@ class Timers:
 
     def _speech(self) -> None:
         for zone in all_zones(self._clinic):
-            speech.tick(self._clinic, zone.code)
+            self._voices.look(zone.code)
