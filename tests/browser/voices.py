@@ -108,15 +108,16 @@ class FolderVoice:
 
 
 @contextmanager
-def speaking_demo(folder: Path) -> Iterator[tuple[Server, FolderVoice]]:
-    """Run a demo with that announcer before the browser's voice."""
+def speaking_demo(folder: Path, **settings: str) -> Iterator[tuple[Server, FolderVoice]]:
+    """Run a demo with that announcer before the browser's voice, and other settings of `queue`."""
     office = folder / "office"
     office.mkdir()
     voice = FolderVoice(office)
     voice.tell()
     code = CODE.format(folder=str(office))
     order = [("display.announcers", "folder, browser")]
-    with demo_with_plugin(folder, "spoken", code, order) as started:
+    others = [(f"queue.{key}", value) for key, value in settings.items()]
+    with demo_with_plugin(folder, "spoken", code, order + others) as started:
         yield started, voice
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import event
 from puskesmas_queue.live.topics import LiveTopics
 from puskesmas_queue.services.options import set_option
 from puskesmas_queue.services.speech import heartbeat
-from puskesmas_queue.services.topics import VOICES_TOPIC
+from puskesmas_queue.services.topics import VOICES_TOPIC, speech_topic
 from puskesmas_queue.services.voices import VoiceWatch, voice_trouble
 from puskesmas_queue.web.rendering import Rendering
 from support.desk import STAFF, open_all
@@ -64,6 +64,18 @@ def test_a_tv_whose_sound_waits_for_a_touch_is_muted(clinic, watch):
 
     heartbeat(clinic, "main", TV, False)
     assert seen(clinic, watch) == "muted"
+
+
+def test_the_other_screens_are_told_that_nobody_speaks(clinic, watch):
+    """The hall's stream names no speaker any more, so that one of them takes over at once."""
+    heartbeat(clinic, "main", TV, True)
+    seen(clinic, watch)
+    before = clinic.versions[speech_topic("main")]
+
+    assert seen(clinic, watch, 15) == "away"
+
+    assert clinic.versions[speech_topic("main")] == before + 1
+    assert '"speaker":null' in LiveTopics(clinic, Rendering(clinic)).render("speech-main")
 
 
 def test_another_tv_takes_over_in_time(clinic, watch):

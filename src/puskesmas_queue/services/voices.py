@@ -10,7 +10,7 @@ from typing import Literal
 
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.services.speech import is_heard, tick
-from puskesmas_queue.services.topics import VOICES_TOPIC
+from puskesmas_queue.services.topics import VOICES_TOPIC, speech_topic
 from puskesmas_queue.storage import speech as rows
 from puskesmas_queue.storage.speech import Speaker
 
@@ -54,5 +54,6 @@ class VoiceWatch:
         trouble = trouble_of(tick(self._clinic, zone), self._clinic.clock.now())
         # What the leader before this one told is not known: once more does no harm.
         if zone not in self._told or self._told[zone] != trouble:
-            self._clinic.db.write(lambda tx: tx.touch(VOICES_TOPIC))
+            # The hall's other screens are told as well, so that one of them takes over at once.
+            self._clinic.db.write(lambda tx: tx.touch(VOICES_TOPIC, speech_topic(zone)))
             self._told[zone] = trouble

@@ -383,7 +383,8 @@ document.addEventListener("live:speech", (event) => {
     if (panel?.dataset.number === speech.current.number) showCounter(panel);
   }
   markAnnouncing();
-  speak();
+  if (speech.speaker === null) heartbeat(); // nobody is heard of any more: this screen may speak
+  else speak();
 });
 document.addEventListener("live:updated", afterUpdate);
 document.addEventListener("live:reload", (event) => {
