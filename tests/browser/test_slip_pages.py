@@ -13,7 +13,7 @@ from browser.axe import violations
 from browser.hall import Hall
 from browser.walks import log_in
 from support.chromium import Pages
-from support.server import Server, run_command, running
+from support.server import Server, running
 
 pytestmark = pytest.mark.browser
 
@@ -24,15 +24,9 @@ BASE = "/x/escpos_printer"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A demo with the plugin and its simulated printer."""
+    """A demo, which comes with the plugin and its simulated printer."""
     folder = tmp_path_factory.mktemp("slips")
-    demo = folder / "demo"
-    start = ("demo", "--port", 0, "--json", "--dir", demo)
-    with running(*start, folder=folder) as first:
-        assert httpx.get(first.pages["kiosk"], timeout=30).status_code == 200
-    done = run_command("plugin", "enable", "escpos_printer", "--config", demo / "puskesmas.toml")
-    assert done.returncode == 0, done.stderr
-    with running(*start, folder=folder) as started:
+    with running("demo", "--port", 0, "--json", "--dir", folder / "demo", folder=folder) as started:
         yield started
 
 
@@ -99,6 +93,22 @@ def test_all_pages_are_there_in_english(server: Server, office: Page):
         office.goto(f"{server.url}{BASE}/{path}?lang=en")
         expect(office.locator("h1")).to_have_text(heading)
         look(office)
+
+
+def test_a_closed_day_is_listed_with_its_slip(server: Server, office: Page):
+    """The demo's clock goes over midnight; the simulated printer prints the day before."""
+    httpx.post(f"{server.url}/demo/arrivals", data={"count": "3"}, timeout=30)
+    httpx.post(f"{server.url}/demo/clock", json={"advance_s": 86400}, timeout=30)
+    for _ in range(150):
+        office.goto(f"{server.url}{BASE}/days")
+        if office.locator("tbody tr").count():
+            break
+        office.wait_for_timeout(200)
+    expect(office.locator("tbody tr").first).to_contain_text("3")
+    look(office)
+    office.get_by_role("button", name="Cetak").first.click()
+    expect(office.get_by_role("status")).to_contain_text("tercetak")
+    look(office)
 
 
 def test_the_forms_work_without_javascript(server: Server, pages: Pages):
