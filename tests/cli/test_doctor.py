@@ -247,3 +247,16 @@ def test_a_printer_that_does_not_print_is_named(sqlite_clinic):
             "is not sure since 2026-02-26 07:30, last for A-004: no reason given",
         ),
     }
+
+
+def test_a_plugins_words_are_in_english(tmp_path):
+    """As its catalogue has them; without one, or where it lacks them, they stay as they are."""
+    file = tmp_path / "locale/en/LC_MESSAGES/messages.po"
+    file.parent.mkdir(parents=True)
+    file.write_text('msgid "kertas habis"\nmsgstr "out of paper"\n')
+    assert doctor.in_english(tmp_path, "kertas habis") == "out of paper"
+    assert doctor.in_english(tmp_path, "lampu merah") == "lampu merah"
+    file.write_text('msgid "kertas habis"\n<<<<<<<\n')
+    assert doctor.in_english(tmp_path, "kertas habis") == "kertas habis"
+    for folder in (None, tmp_path / "gone"):
+        assert doctor.in_english(folder, "kertas habis") == "kertas habis"

@@ -21,6 +21,7 @@ import yaml
 from puskesmas_queue.cli import main
 from puskesmas_queue.cli.start_page import page
 from puskesmas_queue.settings import SECTIONS, build_config, load_config
+from puskesmas_queue_tts.plugin import register_commands
 from support.proxy import proxied
 from support.server import run_command, running
 from support.sockets import free_port
@@ -37,6 +38,7 @@ DOCKERFILE = DEPLOY / "compose/Dockerfile"
 CADDYFILE = DEPLOY / "caddy/Caddyfile"
 PAGES = sorted([*DEPLOY.rglob("*.md"), *KIOSK.rglob("*.md"), ROOT / "docs/install.md"])
 PROGRAM = re.compile(r"(?:^|[\s/\\])puskesmas-queue(?:\.exe)?\s")
+VOICE_COMMANDS = {"tts": register_commands()}
 MANY = 3
 """Fewer would mean that a pattern here finds nothing any more."""
 
@@ -44,6 +46,9 @@ MANY = 3
 def parsed(words: list[str]) -> None:
     """Read a command line as the program itself would, without running it."""
     command: click.Command = main
+    if words[0] in VOICE_COMMANDS:
+        # The program knows a plugin's command where the plugin is active.
+        command = VOICE_COMMANDS[words.pop(0)]
     context = click.Context(main, info_name="puskesmas-queue")
     while isinstance(command, click.Group):
         name = words.pop(0)

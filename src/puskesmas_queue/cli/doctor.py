@@ -4,8 +4,9 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
@@ -349,7 +350,22 @@ def providers(opened: "Clinic") -> Iterator[Finding]:
     for alert in alerts(opened):
         where = f"printer {alert.at.printer}, {alert.at.place} {alert.at.place_name}".rstrip()
         state: State = "wrong" if alert.state == "failed" else "note"
-        yield Finding(where, state, printer_line(alert, opened.timezone))
+        why = in_english(opened.plugins.folder(alert.plugin), alert.detail)
+        yield Finding(where, state, printer_line(replace(alert, detail=why), opened.timezone))
+
+
+def in_english(folder: Path | None, text: str) -> str:
+    """Look a plugin's text up in its catalogue; as it is where that does not have it."""
+    from babel.messages.pofile import PoFileError
+
+    from puskesmas_queue.web.rendering import read_catalogue
+
+    if folder is None or not text:
+        return text
+    try:
+        return str(read_catalogue(folder, "en").gettext(text))
+    except (OSError, PoFileError):
+        return text
 
 
 def health(opened: "Clinic") -> Iterator[Finding]:
