@@ -245,6 +245,21 @@ def test_a_voice_with_a_chime_of_its_own_has_no_second_one(hall: Hall, voice: Fo
     leave(desk)
 
 
+def test_a_voice_that_was_not_there_is_asked_once_more(hall: Hall, voice: FolderVoice):
+    """It is there after the chime: the hall hears more than a chime."""
+    voice.tell(fails=1)
+    hall.arrive("general")
+    desk = hall.counter(1, "siti")
+    tv = open_tv(hall)
+    call(desk)
+    until_spoken(hall, tv, 1)
+
+    assert len(voice.asked()) == 2
+    assert len(played(tv)) == 2
+    assert len(tv.evaluate("window.tones")) == 6
+    leave(desk)
+
+
 def test_a_slow_voice_is_made_while_the_chime_sounds(hall: Hall, voice: FolderVoice):
     """What is made in 0.8 s is heard as soon as the chime is over."""
     voice.tell(after_s=0.8)

@@ -29,7 +29,8 @@ def speak(utterance, ctx):
     with (FOLDER / "asked").open("a") as file:
         file.write(json.dumps([utterance.kind, utterance.language, *utterance.parts]) + "\\n")
     time.sleep(told["after_s"])
-    if told["is_broken"]:
+    asked = len((FOLDER / "asked").read_text().splitlines())
+    if told["is_broken"] or asked <= told["fails"]:
         raise RuntimeError("no voice")
     sounds = [(FOLDER / "tone.wav").read_bytes() for part in utterance.parts]
     return Speech(tuple(sounds) * told["times"], has_chime=told["has_chime"])
@@ -91,12 +92,14 @@ class FolderVoice:
         after_s: float = 0.0,
         times: int = 1,
         is_broken: bool = False,
+        fails: int = 0,
         has_chime: bool = False,
         seconds: float = TONE_S,
     ) -> None:
         """Say how it speaks from now on, and forget what it was asked."""
         told = {
-            "after_s": after_s, "times": times, "is_broken": is_broken, "has_chime": has_chime,
+            "after_s": after_s, "times": times, "is_broken": is_broken, "fails": fails,
+            "has_chime": has_chime,
         }  # fmt: skip
         (self.folder / "tone.wav").write_bytes(tone(seconds))
         (self.folder / "told.json").write_text(json.dumps(told))

@@ -307,6 +307,11 @@ function markAnnouncing() {
   }
 }
 
+/** This browser's own voice, where it may speak. */
+function voiceOfPage(language) {
+  return page.dataset.voice === "1" && isAudible() ? voiceFor(language) : null;
+}
+
 /** Wait until the hall sees the call: nobody is called before their number is there. */
 function pictureOf({ number, counter }) {
   const isShown = () => $(`#tv-counter-${counter}`)?.dataset.number === number;
@@ -336,11 +341,13 @@ async function announce(current) {
   const early = await Promise.race([asked, patience]);
   if (!early?.has_chime) await chime();
   hadOwnChime = Boolean((await asked)?.has_chime);
-  const sounds = await decoded;
+  const isSilent = !voiceOfPage(current.language);
+  let sounds = await decoded;
+  // Who was too slow has it by now, or another one is asked: the hall should not hear a chime only.
+  if (!sounds.length && isSilent) sounds = await decodeSounds(await askCall(current.id), audio);
   const limit = AbortSignal.timeout(ANNOUNCING_LIMIT_MS);
   for (const one of sounds) await play(audio, one, limit);
-  const own = page.dataset.voice === "1" && isAudible() && !sounds.length;
-  const voice = own ? voiceFor(current.language) : null;
+  const voice = sounds.length ? null : voiceOfPage(current.language);
   if (voice) {
     await say(current.number_text, voice);
     await say(current.direction_text, voice);
