@@ -401,11 +401,25 @@ class Health:
 
     Args:
         state: `ok`; `note` is worth knowing; `wrong` needs somebody.
-        text: One line that says what.
+        text: One line that says what; the page looks it up in the plugin's catalogues.
+        values: What stands in it in place of `%(name)s`: texts and numbers by name.
     """
 
     state: Literal["ok", "note", "wrong"]
     text: str
+    values: Mapping[str, str | int | float] = field(default_factory=dict)
+
+    def line(self, told: Callable[[str], str] = str) -> str:
+        """
+        Return the whole line.
+
+        Args:
+            told: Says a text in the reader's language; none leaves it as it is.
+
+        Raises:
+            KeyError, TypeError, ValueError: Text and values do not fit.
+        """
+        return told(self.text) % self.values if self.values else told(self.text)
 
 
 @dataclass(frozen=True, slots=True)

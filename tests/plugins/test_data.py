@@ -11,27 +11,8 @@ from sqlalchemy import text
 from puskesmas_queue.domain.errors import PluginDataUnavailable
 from puskesmas_queue.storage import migrate, plugin_data
 from puskesmas_queue.storage.plugin_data import PluginDatabase, plugin_database
+from support.plugin_tables import FIRST, write_migration
 
-FIRST = """
-import sqlalchemy as sa
-from alembic import op
-
-revision, down_revision = "0001", None
-
-
-def upgrade():
-    op.create_table(
-        "{table}",
-        sa.Column("clinic_id", sa.String(36), primary_key=True),
-        sa.Column("word", sa.String(40), primary_key=True),
-        sa.Column("times", sa.Integer, nullable=False),
-    )
-    {more}
-
-
-def downgrade():
-    op.drop_table("{table}")
-"""
 SECOND = """
 import sqlalchemy as sa
 from alembic import op
@@ -47,12 +28,6 @@ def downgrade():
     op.drop_column("words_seen", "note")
 """
 Make = Callable[..., PluginDatabase]
-
-
-def write_migration(package: Path, name: str, source: str) -> None:
-    folder = package / "migrations" / "versions"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.py").write_text(source)
 
 
 @pytest.fixture

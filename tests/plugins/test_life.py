@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from plugins.test_data import FIRST, write_migration
 from puskesmas_queue.api import (
     Health,
     HealthCheck,
@@ -40,6 +39,7 @@ from puskesmas_queue.workers import plugins as lives
 from puskesmas_queue.workers.outbox import Outbox
 from puskesmas_queue.workers.plugins import PluginLives
 from support.clinics import make_clinic, make_config
+from support.plugin_tables import FIRST, write_migration
 
 KIOSK = Actor("device", name="kiosk", device="kiosk-1")
 
@@ -169,6 +169,9 @@ def test_hook_register_health_checks(open_with):
         HealthCheck("paper", lambda ctx: Health("note", f"little left at {ctx.clinic_name}")),
         HealthCheck("cable", fail),
         HealthCheck("mood", lambda ctx: "fine"),
+        HealthCheck("ink", lambda ctx: Health("ok", "%(left)s %% left\x00", {"left": 7})),
+        HealthCheck("lid", lambda ctx: Health("ok", "%(left)s left", {"right": 7})),
+        HealthCheck("box", lambda ctx: Health("ok", "%(left)s left", {"left": object()})),
     ]
     clinic = open_with(printer=bringing(register_health_checks=lambda ctx: checks))
     found = {one.name: one.health for one in health.plugin_health(clinic, "printer")}
@@ -176,7 +179,10 @@ def test_hook_register_health_checks(open_with):
     assert found["cable"].state == "wrong"
     assert found["cable"].text.startswith("ValueError: broken (test_life.py:")
     assert found["mood"] == Health("wrong", "answered 'fine'")
-    assert len(fault_lines(clinic, 2)) == 2
+    assert found["ink"].line() == "7 % left "
+    assert found["ink"].line(lambda text: "sisa %(left)s") == "sisa 7"
+    assert found["lid"] == found["box"] == Health("wrong", "answered a Health")
+    assert len(fault_lines(clinic, 4)) == 4
 
 
 def test_a_check_that_hangs_is_given_up(open_with, monkeypatch):

@@ -43,7 +43,7 @@ def text_of(answer) -> str:
 def test_the_page_says_which_voices_work(clinic):
     """And why the others do not."""
     page = text_of(clinic.get(HOME, ADMIN))
-    assert "1. Rekaman klinik Bisa Belum bisa no recordings in" in page
+    assert "1. Rekaman klinik Bisa Belum bisa belum ada rekaman di" in page
     assert page.count("Tidak dipakai") == 4
     assert "id : kurang 1 rekaman" in page
     assert "0 potongan suara, 0 MB dari 200 MB" in page
@@ -247,6 +247,26 @@ def test_only_who_sets_the_clinic_up_sees_them(clinic):
     assert f'href="{HOME}"' in clinic.get("/admin/plugins", ADMIN).text
 
 
+def test_what_engines_lack_is_said_in_the_readers_language(clinic):
+    """Here, where there is no recording yet."""
+    page = text_of(clinic.get(HOME, ADMIN))
+    assert "belum ada rekaman di" in page
+    assert "no recordings in" not in page
+    assert "no recordings in" in text_of(clinic.get(f"{HOME}?lang=en", ADMIN))
+
+
+def test_every_problem_has_its_indonesian():
+    """What is said in English by the commands, the pages say in their readers' language."""
+    said = {"announcer"}
+    for file in PACKAGE.glob("*.py"):
+        text = file.read_text("utf-8")
+        said |= set(re.findall(r'Problem\(\s*"([^"]+)"', text))
+        said |= set(re.findall(r'Health\("\w+", "([^"]+)"', text))
+    catalogue = (PACKAGE / "locale/id/LC_MESSAGES/messages.po").read_text("utf-8")
+    assert said == set(re.findall(r'^msgid "(.+)"$', catalogue, re.MULTILINE))
+    assert re.findall(r'^msgstr ""$', catalogue, re.MULTILINE) == ['msgstr ""']
+
+
 def test_every_text_is_there_in_english(clinic):
     """The catalogue holds what templates, link and settings say, and nothing else."""
     said = {"Suara"}
@@ -306,4 +326,4 @@ def test_recordings_are_looked_for_in_their_folder_only(clinic, folder):
     with pytest.raises(InvalidForm):
         clinic.configure(NAME, recorded_language=folder)
     clinic.configure(NAME, recorded_language="jv")
-    assert "no recordings in" in text_of(clinic.get(HOME, ADMIN))
+    assert "belum ada rekaman di" in text_of(clinic.get(HOME, ADMIN))

@@ -214,16 +214,16 @@ def test_each_engine_says_how_it_is(open_clinic, put_voice):
 
     found = looked(clinic)
     missing = "there is no voice for id: puskesmas-queue tts download-voice"
-    assert found["piper"] == Health("note", missing)
+    assert (found["piper"].state, found["piper"].line()) == ("note", missing)
     assert found["espeak"].state == "ok"
-    assert found["espeak"].text.startswith("speaks id: ")
-    assert "en: " in found["espeak"].text
+    assert found["espeak"].line().startswith("speaks id: ")
+    assert "en: " in found["espeak"].line()
     assert found["clips"] == Health("note", "not in the setting engines: it is not asked")
 
     put_voice(clinic.context(NAME).folder / "voices/id")
     found = looked(clinic)
     assert found["piper"].state == "ok"
-    assert "en: " not in found["piper"].text
+    assert "en: " not in found["piper"].line()
 
 
 def test_a_spoilt_voice_is_what_is_wrong(open_clinic, put_voice):
@@ -233,14 +233,14 @@ def test_a_spoilt_voice_is_what_is_wrong(open_clinic, put_voice):
 
     found = looked(clinic)["piper"]
     assert found.state == "wrong"
-    assert "does not describe a voice of Piper" in found.text
+    assert "does not describe a voice of Piper" in found.line()
 
 
 def test_a_hall_that_does_not_use_the_voice_is_told_how(open_clinic):
     clinic = open_clinic(engines="clips")
     found = looked(clinic)["announcer"]
     assert found.state == "note"
-    assert 'settings set display.announcers "tts, browser"' in found.text
+    assert 'settings set display.announcers "tts, browser"' in found.line()
     clinic.set("display.announcers", "tts, browser")
     assert looked(clinic)["announcer"].state == "ok"
 

@@ -374,7 +374,7 @@ def health(opened: "Clinic") -> Iterator[Finding]:
 
     for name in opened.plugins.names:
         for found in plugin_health(opened, name):
-            yield Finding(f"plugin {name}, {found.name}", found.health.state, found.health.text)
+            yield Finding(f"plugin {name}, {found.name}", found.health.state, found.health.line())
 
 
 def plugins(opened: "Clinic") -> Iterator[Finding]:

@@ -169,7 +169,10 @@ class Examined:
                 for row in self.faults
             ],
             "deliveries": self.deliveries,
-            "health": [{"name": one.name, **asdict(one.health)} for one in self.health],
+            "health": [
+                {"name": one.name, "state": one.health.state, "text": one.health.line()}
+                for one in self.health
+            ],
         }
 
 
@@ -244,7 +247,7 @@ def _show(found: "Sequence[Examined]", trouble: str | None, zone: ZoneInfo) -> N
         if one.status.state == "active" and any(row.is_switched_off for row in one.faults):
             click.echo(f"  it decides again after: plugin enable {one.status.name}, and a restart")
         for check in one.health:
-            click.echo(f"  {check.health.state:<10}  {check.name}: {check.health.text}")
+            click.echo(f"  {check.health.state:<10}  {check.name}: {check.health.line()}")
         if one.deliveries:
             counted = ", ".join(f"{n} {state}" for state, n in sorted(one.deliveries.items()))
             click.echo(f"  deliveries  {counted}")

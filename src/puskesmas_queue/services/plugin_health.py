@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.extensions import Health, HealthCheck
@@ -34,8 +35,30 @@ def _look(clinic: Clinic, plugin: str, check: HealthCheck) -> Health:
         found = clinic.hooks.run(plugin, hook, partial(check.check, context), CHECK_DEADLINE_S)
     except PluginFailed as error:
         return Health("wrong", str(error))
-    if type(found) is not Health or found.state not in STATES or not isinstance(found.text, str):
+    if not _is_sound(found):
         detail = f"answered {describe(found)}"
         clinic.hooks.report(Fault(plugin, hook, "nonsense", detail))
         return Health("wrong", detail)
-    return Health(found.state, UNSTORABLE.sub(" ", found.text)[:LONGEST_TEXT])
+    return Health(
+        found.state,
+        UNSTORABLE.sub(" ", found.text)[:LONGEST_TEXT],
+        {
+            name: UNSTORABLE.sub(" ", value)[:LONGEST_TEXT] if isinstance(value, str) else value
+            for name, value in found.values.items()
+        },
+    )
+
+
+def _is_sound(found: Any) -> bool:
+    """Annotations bind no plugin: look at what would be shown."""
+    if type(found) is not Health or found.state not in STATES:
+        return False
+    if type(found.text) is not str or type(found.values) is not dict:
+        return False
+    if not all(type(value) in {str, int, float} for value in found.values.values()):
+        return False
+    try:
+        found.line()
+    except (KeyError, TypeError, ValueError):
+        return False
+    return True

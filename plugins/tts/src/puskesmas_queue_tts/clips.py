@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from puskesmas_queue_tts import wav
-from puskesmas_queue_tts.engine import EngineFailed, TextRefused
+from puskesmas_queue_tts.engine import EngineFailed, Problem, TextRefused
 from puskesmas_queue_tts.numbers import say_number
 
 FOLDER = "clips"
@@ -59,15 +59,20 @@ class Clips:
         self._read: dict[Path, tuple[str, wav.Sound]] = {}
         self._lock = threading.Lock()
 
-    def problem(self, language: str) -> str | None:
+    def problem(self, language: str) -> Problem | None:
         """Say why it cannot speak a language, None where it can."""
         place = self._place(language)
         missing = [unit for unit in NEEDED if not (place / f"{unit}.wav").is_file()]
         if not missing:
             return None
         if len(missing) == len(NEEDED):
-            return f"no recordings in {place}"
-        return f"{len(missing)} recordings missing in {place}: {', '.join(missing[:3])} …"
+            return Problem("no recordings in %(place)s", place=str(place))
+        return Problem(
+            "%(count)s recordings missing in %(place)s: %(some)s …",
+            count=len(missing),
+            place=str(place),
+            some=", ".join(missing[:3]),
+        )
 
     def fingerprint(self, language: str) -> str:
         """Name the recordings by their names, sizes and times."""

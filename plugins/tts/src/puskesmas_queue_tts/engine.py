@@ -9,9 +9,9 @@ What turns text into sound, and which of several is asked.
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 LONGEST_TEXT = 400
 """Characters of one part; half a minute of speech."""
@@ -36,6 +36,26 @@ class TextRefused(EngineFailed):
     """This text cannot be spoken, others can: no reason to leave an engine alone either."""
 
 
+class Problem(str):
+    """
+    Why an engine cannot speak, as a line in English, of which pages look the text up.
+
+    Args:
+        text: The line, with `%(name)s` for what varies.
+        values: What stands there.
+    """
+
+    __slots__ = ("text", "values")
+
+    text: str
+    values: Mapping[str, str | int]
+
+    def __new__(cls, text: str, **values: str | int) -> Self:
+        line = super().__new__(cls, text % values if values else text)
+        line.text, line.values = text, values
+        return line
+
+
 class Engine(Protocol):
     """
     Something that speaks. It may be called from several threads at once.
@@ -48,7 +68,7 @@ class Engine(Protocol):
     def name(self) -> str:
         """Its name in the setting `engines`: small letters."""
 
-    def problem(self, language: str) -> str | None:
+    def problem(self, language: str) -> Problem | None:
         """
         Say why it cannot speak a language, None where it can.
 

@@ -4,7 +4,7 @@ import threading
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-from puskesmas_queue_tts.engine import EngineFailed
+from puskesmas_queue_tts.engine import EngineFailed, Problem
 from puskesmas_queue_tts.process import SpeakingProcess
 from puskesmas_queue_tts.voices import LANGUAGES
 
@@ -43,11 +43,15 @@ class ESpeak:
         """Return the number of the process that speaks a language."""
         return None if self._process is None else self._process.pid
 
-    def problem(self, language: str) -> str | None:
+    def problem(self, language: str) -> Problem | None:
         """Say why it cannot speak a language; so the others, see `Engine`."""
         if espeak_version() is None:
-            return 'it is not installed: pip install "puskesmas-queue-tts[espeak]"'
-        return None if language in LANGUAGES else f"it is not set up for {language}"
+            return Problem(
+                "it is not installed: %(how)s", how='pip install "puskesmas-queue-tts[espeak]"'
+            )
+        if language in LANGUAGES:
+            return None
+        return Problem("it is not set up for %(language)s", language=language)
 
     def fingerprint(self, language: str) -> str:
         """Name the voice."""

@@ -26,9 +26,10 @@ def health_checks() -> list[HealthCheck]:
 def _look_chosen(ctx: Context) -> Health:
     order = ctx.settings.get("display.announcers")
     if ANNOUNCER in order:
-        return Health("ok", "display.announcers has it")
+        return Health("ok", "the hall uses it")
     chosen = ", ".join((ANNOUNCER, *order))
-    return Health("note", f'the hall does not use it: settings set display.announcers "{chosen}"')
+    how = f'puskesmas-queue settings set display.announcers "{chosen}"'
+    return Health("note", "the hall does not use it: %(how)s", {"how": how})
 
 
 def _look(name: str, ctx: Context) -> Health:
@@ -54,7 +55,7 @@ def _try(engine: Engine) -> Health:
     """Speak a sentence in each language that the engine has."""
     spoilt = engine.spoilt() if isinstance(engine, Piper) else None
     if spoilt is not None:
-        return Health("wrong", spoilt)
+        return Health("wrong", "the voice cannot be used: %(why)s", {"why": spoilt})
     problems = {language: engine.problem(language) for language in LANGUAGES}
     end = time.monotonic() + TRIAL_S
     told = []
@@ -69,5 +70,6 @@ def _try(engine: Engine) -> Health:
             return Health("wrong", f"{language}: {error}")
         told.append(f"{language}: {spoken_s:.1f} s in {time.monotonic() - began:.1f} s")
     if not told:
-        return Health("note", next(filter(None, problems.values())))
-    return Health("ok", "speaks " + ", ".join(told))
+        problem = next(one for one in problems.values() if one is not None)
+        return Health("note", problem.text, dict(problem.values))
+    return Health("ok", "speaks %(told)s", {"told": ", ".join(told)})

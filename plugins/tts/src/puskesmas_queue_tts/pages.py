@@ -17,7 +17,7 @@ from puskesmas_queue.api import (
 )
 from puskesmas_queue_tts import clips_check, wav, zones
 from puskesmas_queue_tts.clinic_voice import ClinicVoice, voice_of
-from puskesmas_queue_tts.engine import Engine, EngineFailed, TextRefused
+from puskesmas_queue_tts.engine import Engine, EngineFailed, Problem, TextRefused
 from puskesmas_queue_tts.pronunciation import LANGUAGES
 from puskesmas_queue_tts.refusal import LONGEST, Reason, Unspeakable, plain
 from puskesmas_queue_tts.settings import ENGINES, Settings
@@ -47,7 +47,7 @@ class EngineView:
 
     name: str
     place: int | None
-    problems: Mapping[str, str | None]
+    problems: Mapping[str, Problem | None]
     is_resting: bool
 
 

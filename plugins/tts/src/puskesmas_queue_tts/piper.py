@@ -6,7 +6,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from puskesmas_queue_tts.engine import EngineFailed
+from puskesmas_queue_tts.engine import EngineFailed, Problem
 from puskesmas_queue_tts.process import SpeakingProcess
 from puskesmas_queue_tts.voices import (
     LANGUAGES,
@@ -18,7 +18,9 @@ from puskesmas_queue_tts.voices import (
 )
 
 MODULE = "puskesmas_queue_tts.piper_process"
-NOT_INSTALLED = 'it is not installed: pip install "puskesmas-queue-tts[piper]"'
+NOT_INSTALLED = Problem(
+    "it is not installed: %(how)s", how='pip install "puskesmas-queue-tts[piper]"'
+)
 Identity = tuple[str, int, int, int]
 """Path, size, and the times of both files: where these are the same, so is the voice."""
 
@@ -72,14 +74,20 @@ class Piper:
         voice = self._look(language)
         return voice.process.pid if voice is not None and voice.process is not None else None
 
-    def problem(self, language: str) -> str | None:
+    def problem(self, language: str) -> Problem | None:
         """Say why it cannot speak a language; so the others, see `Engine`."""
         if piper_version() is None:
             return NOT_INSTALLED
         voice = self._look(language)
         if voice is None:
-            return f"there is no voice for {language}: puskesmas-queue tts download-voice"
-        return voice.problem
+            return Problem(
+                "there is no voice for %(language)s: %(how)s",
+                language=language,
+                how="puskesmas-queue tts download-voice",
+            )
+        if voice.problem is None:
+            return None
+        return Problem("the voice cannot be used: %(why)s", why=voice.problem)
 
     def spoilt(self) -> str | None:
         """Say what is wrong with a voice that is there, None where all that are there are whole."""

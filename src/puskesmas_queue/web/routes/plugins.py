@@ -86,9 +86,7 @@ def _show(page: Page, errors: Errors, typed: dict[str, str], *, status: int = 20
         tab="plugins",
         view=view,
         states=states,
-        checks=plugin_health.plugin_health(page.clinic, view.status.name)
-        if view.status.state == "active"
-        else (),
+        checks=_checks(page, view.status.name) if view.status.state == "active" else (),
         cleared={key for key in typed if key.startswith(plugin_settings.CLEAR)},
         errors=errors,
         lost=plugin_overview.lost_count(page.clinic),
@@ -104,6 +102,15 @@ def _states(page: Page, plugin: str) -> list[FieldState]:
             one, field=replace(one.field, label=told(one.field.label), help=told(one.field.help))
         )
         for one in plugin_settings.field_states(page.clinic, plugin)
+    ]
+
+
+def _checks(page: Page, plugin: str) -> list[tuple[str, str, str]]:
+    """Run the checks of a plugin: name, state and line of each, in the reader's language."""
+    told = partial(_told, page, plugin)
+    return [
+        (told(one.name), one.health.state, one.health.line(told))
+        for one in plugin_health.plugin_health(page.clinic, plugin)
     ]
 
 
