@@ -247,24 +247,29 @@ def release_lost(ctx: Context, *, is_starting: bool = False) -> int:
     Returns:
         How many there were.
     """
-    lost = (
-        update(JOBS)
-        .where(JOBS.c.clinic_id == ctx.clinic_id, JOBS.c.state.in_(("waiting", "sending")))
-        .values(
-            state=case((JOBS.c.state == "sending", "unsure"), else_="failed"),
-            reason=Reason.INTERRUPTED.value,
-            claim="",
-            lease_ms=0,
-            changed_at=ctx.now,
-        )
+    own = (JOBS.c.clinic_id == ctx.clinic_id, JOBS.c.state.in_(("waiting", "sending")))
+    lost = update(JOBS).values(
+        state=case((JOBS.c.state == "sending", "unsure"), else_="failed"),
+        reason=Reason.INTERRUPTED.value,
+        claim="",
+        lease_ms=0,
+        changed_at=ctx.now,
     )
 
-    def run(connection: Connection) -> int:
+    def are_lost(connection: Connection) -> tuple[Any, ...]:
         is_alone = is_starting and connection.dialect.name == "sqlite"
-        late = lost if is_alone else lost.where(JOBS.c.lease_ms < now_ms())
-        return connection.execute(late).rowcount
+        return own if is_alone else (*own, JOBS.c.lease_ms < now_ms())
 
-    return data_of(ctx).write(run)
+    def look(connection: Connection) -> bool:
+        found = select(JOBS.c.job).where(*are_lost(connection)).limit(1)
+        return connection.execute(found).first() is not None
+
+    def run(connection: Connection) -> int:
+        return connection.execute(lost.where(*are_lost(connection))).rowcount
+
+    # Every look at the page comes by here: there is seldom something to write.
+    data = data_of(ctx)
+    return data.write(run) if data.read(look) else 0
 
 
 def forget(ctx: Context, before: datetime) -> None:
