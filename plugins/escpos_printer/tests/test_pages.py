@@ -11,6 +11,7 @@ from puskesmas_queue.testing import ClinicUnderTest
 from puskesmas_queue_escpos_printer import health, jobs, plugin, printers
 from puskesmas_queue_escpos_printer.printers import PrinterSetup
 from puskesmas_queue_escpos_printer.reasons import WORDS, Reason
+from puskesmas_queue_escpos_printer.settings import Settings
 
 NAME = "escpos_printer"
 PACKAGE = Path(plugin.__file__).parent
@@ -246,11 +247,13 @@ def test_every_reason_has_words():
 
 
 def test_every_text_is_there_in_english(clinic, kiosk):
-    """The catalogue holds what templates, links, panels and reasons say, and nothing else."""
+    """The catalogue holds what templates, links, panels, reasons and settings say."""
     templates = "".join(one.read_text("utf-8") for one in (PACKAGE / "templates").glob("*.html"))
     catalogue = (PACKAGE / "locale/en/LC_MESSAGES/messages.po").read_text("utf-8")
     texts = re.findall(r"""_\((?:"([^"]+)"|'([^']+)')""", templates)
     said = {one or other for one, other in texts} | {*WORDS.values(), "Printer tiket"}
+    for field in Settings.model_fields.values():
+        said |= {field.title, field.description}
     known = set(re.findall(r'^msgid "(.+)"$', catalogue, re.MULTILINE))
     assert said - known == set()
     for path in (HOME, SETUP, f"{SETUP}/new"):
