@@ -1,6 +1,9 @@
 """What is said to a printer, with real bytes over real sockets and devices."""
 
+import errno
+import os
 import stat
+import sys
 import time
 
 import pytest
@@ -229,6 +232,36 @@ def test_a_file_that_is_no_device_is_not_written(tmp_path, monkeypatch):
     with pytest.raises(TransportFailed, match="no device"):
         open_transport("file", str(target))
     assert target.read_bytes() == b"root"
+
+
+def test_a_device_that_can_only_be_written_says_so(pty, monkeypatch):
+    """Nobody told that it cannot answer: its papers are in doubt until somebody does."""
+    known = os.open
+
+    def denied(path: str, how: int) -> int:
+        if how & os.O_RDWR:
+            raise PermissionError(errno.EACCES, "no reading")
+        return known(path, how)
+
+    monkeypatch.setattr(os, "open", denied)
+    talk = send("file", pty.address)
+    assert (talk.sent.state, talk.sent.reason) == ("unsure", Reason.CANNOT_TELL)
+    assert talk.status.state == "cannot_tell"
+    assert send("file", pty.address, is_answering=False).sent.state == "printed"
+    assert b"\x10\x04" not in pty.bytes_taken
+
+
+def test_a_device_that_nobody_may_write(pty, monkeypatch):
+    def denied(path: str, how: int) -> int:
+        raise PermissionError(errno.EACCES, "no writing")
+
+    monkeypatch.setattr(os, "open", denied)
+    assert send("file", pty.address).sent.reason is Reason.NO_PERMISSION
+
+
+def test_windows_has_no_device_files(pty, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert send("file", pty.address).sent.reason is Reason.NOT_HERE
 
 
 # CUPS

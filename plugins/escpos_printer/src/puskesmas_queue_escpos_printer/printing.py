@@ -44,6 +44,7 @@ class Times:
     Args:
         turn_s: To wait for other jobs at one printer.
         again_s: Pause before every printer is tried once more.
+        again_until_s: After which none is: whoever waits has the browser, or a pen.
         start_s: After which no job is begun.
         answer_s: After which whoever waits is answered.
         limits: What a printer itself has.
@@ -51,6 +52,7 @@ class Times:
 
     turn_s: float = 3.0
     again_s: float = 0.5
+    again_until_s: float = 2.0
     start_s: float = 6.5
     answer_s: float = 8.5
     limits: Limits = LIMITS
@@ -157,6 +159,7 @@ class _Run:
         self._encode = encode
         self._times = times
         self._start_until = time.monotonic() + times.start_s
+        self._again_until = time.monotonic() + times.again_until_s
         self._encoded: dict[str, bytes] = {}
         self._begun_at: Printer | None = None
         self._outcome: Outcome | None = None
@@ -201,7 +204,7 @@ class _Run:
                 if time.monotonic() >= self._start_until:
                     return self._fail(failures)
             is_passing = any(sent.reason in PASSING for _, sent in failures.values())
-            if not is_passing or time.monotonic() + self._times.again_s >= self._start_until:
+            if not is_passing or time.monotonic() + self._times.again_s >= self._again_until:
                 return self._fail(failures)
             time.sleep(self._times.again_s)
 
