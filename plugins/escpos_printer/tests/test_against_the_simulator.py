@@ -13,7 +13,7 @@ import pytest
 
 from puskesmas_queue.api import Printed
 from puskesmas_queue.testing import ClinicUnderTest
-from puskesmas_queue_escpos_printer import jobs, plugin, printers, printing
+from puskesmas_queue_escpos_printer import jobs, printers, printing
 from puskesmas_queue_escpos_printer.printers import PrinterSetup
 from puskesmas_queue_escpos_printer.reasons import Reason
 from puskesmas_queue_escpos_printer.simulator import PrinterSimulator
@@ -33,12 +33,10 @@ def simulator(tmp_path: Path) -> Iterator[PrinterSimulator]:
 
 
 @pytest.fixture
-def clinic(puskesmas_clinics, simulator) -> ClinicUnderTest:
+def clinic(quiet, simulator) -> ClinicUnderTest:
     """A clinic whose only printer it is."""
-    made: ClinicUnderTest = puskesmas_clinics(escpos_printer=plugin)
-    ctx = made.context(NAME)
-    plugin.WATCHES.pop(ctx.clinic_id).stop(10)
-    printers.add(ctx, PrinterSetup("Kiosk", "tcp", simulator.address))
+    printers.add(quiet.context(NAME), PrinterSetup("Kiosk", "tcp", simulator.address))
+    made: ClinicUnderTest = quiet
     return made
 
 

@@ -3,6 +3,7 @@
 import pytest
 from fake_printer import TcpPrinter
 
+from puskesmas_queue.api import PluginDataUnavailable
 from puskesmas_queue.testing import ClinicUnderTest, PluginContract
 from puskesmas_queue_escpos_printer import documents, jobs, printers, slips
 from puskesmas_queue_escpos_printer import plugin as the_plugin
@@ -79,6 +80,19 @@ def test_a_ticket_is_printed_once_more_from_what_was_kept(clinic, tcp):
     assert {one.order.number for one in jobs.latest(ctx)} == {"A-001"}
     with pytest.raises(ValueError, match="no slip"):
         slips.read_slip('{"ticket": {}}', "again-0000000001", ctx.zone)
+
+
+def test_without_its_tables_it_leaves_it_to_the_browser(clinic, tcp, monkeypatch):
+    """Nobody would know afterwards what was printed."""
+    set_up(clinic, tcp)
+
+    def broken(*_: object) -> None:
+        raise PluginDataUnavailable(NAME, "disk full")
+
+    monkeypatch.setattr(jobs, "claim", broken)
+    printed = clinic.print_slip(clinic.issue(), "escpos")
+    assert (printed.state, printed.detail) == ("failed", "data printer tidak bisa dibaca")
+    assert tcp.printed == []
 
 
 def test_a_test_page_is_printed(clinic, tcp):

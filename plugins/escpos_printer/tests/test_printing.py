@@ -25,10 +25,9 @@ QUICK = Times(turn_s=1.5, again_s=0.1, start_s=2.5, answer_s=3.5, limits=LIMITS)
 
 
 @pytest.fixture
-def ctx(puskesmas_clinics) -> Context:
+def ctx(quiet) -> Context:
     """What the plugin is given, in a clinic without any printer and with nobody who looks."""
-    made: Context = puskesmas_clinics(escpos_printer=plugin).context(NAME)
-    plugin.WATCHES.pop(made.clinic_id).stop(10)
+    made: Context = quiet.context(NAME)
     return made
 
 

@@ -1,5 +1,6 @@
 """What the server calls."""
 
+import logging
 from datetime import datetime, time, timedelta
 from pathlib import Path
 
@@ -33,9 +34,11 @@ from puskesmas_queue_escpos_printer import (
     slip_pages,
     turns,
 )
+from puskesmas_queue_escpos_printer.reasons import WORDS, Reason
 from puskesmas_queue_escpos_printer.settings import Settings
 from puskesmas_queue_escpos_printer.watch import Watch
 
+log = logging.getLogger(__name__)
 SHUTDOWN_S = 2.0
 """Each of the two waits at the end, of which the server has 5 s."""
 
@@ -54,7 +57,8 @@ def print_slip(slip: Slip, ctx: Context) -> Printed:
     try:
         outcome = documents.print_ticket(ctx, slip)
     except PluginDataUnavailable as error:
-        return Printed("failed", str(error))
+        log.warning("a slip is not printed: %s", error)
+        return Printed("failed", WORDS[Reason.NO_TABLES])
     return Printed(outcome.state, outcome.words)
 
 
