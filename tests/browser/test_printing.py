@@ -244,6 +244,7 @@ def test_nobody_prints(hall: Hall, office: Office, server: Server):
     take(kiosk, "umum", "umum", "umum")
     note = kiosk.get_by_role("alert").filter(has_text="Foto nomor ini")
     expect(note).to_be_visible()
+    expect(kiosk.get_by_text("Ambil kertas nomor Anda.").first).to_be_hidden()
     assert int(kiosk.locator("[data-seconds]").first.inner_text()) > 30
     assert violations(kiosk, enhanced=True) == []
 
