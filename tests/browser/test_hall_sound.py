@@ -164,6 +164,24 @@ def test_recall_of_what_is_spoken_adds_nothing(hall: Hall, voice: FolderVoice):
     leave(desk)
 
 
+def test_a_tv_that_is_closed_hands_over_at_once(hall: Hall, voice: FolderVoice):
+    """It says so with its last breath: nobody waits until it is missed."""
+    voice.tell(seconds=4)
+    hall.arrive("general")
+    desk = hall.counter(1, "siti")
+    first, second = open_tv(hall), open_tv(hall)
+    call(desk)
+    until(first, "window.played.length === 1")
+    left = time.monotonic()
+
+    first.goto("about:blank")
+
+    until(second, "window.tones.length > 0", limit_ms=10_000)
+    assert time.monotonic() - left < 5
+    until_spoken(hall, second, 1)
+    leave(desk)
+
+
 def test_another_tv_says_anew_what_the_first_did_not_end(hall: Hall, voice: FolderVoice):
     """The speaking tab is closed in mid-sentence: within 15 s another one begins it again."""
     voice.tell(seconds=4)

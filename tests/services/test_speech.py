@@ -8,7 +8,7 @@ from puskesmas_queue.domain.errors import InvalidRequest
 from puskesmas_queue.services import counters, day
 from puskesmas_queue.services.calling import call_next, recall, serve
 from puskesmas_queue.services.options import set_option
-from puskesmas_queue.services.speech import finished, heartbeat, speech_state, tick
+from puskesmas_queue.services.speech import finished, heartbeat, leave, speech_state, tick
 from puskesmas_queue.services.topics import speech_topic
 from puskesmas_queue.storage import speech as rows
 from puskesmas_queue.storage import tables
@@ -319,3 +319,18 @@ def test_name_of_a_screen(sqlite_clinic, screen):
     with pytest.raises(InvalidRequest):
         heartbeat(sqlite_clinic, "main", screen, True)
     assert speech_state(sqlite_clinic, "main").speaker is None
+
+
+def test_a_speaker_that_leaves_is_missed_at_once(hall):
+    """Another screen begins anew what it did not end; who does not speak, leaves unnoticed."""
+    call(hall, 1)
+    leave(hall, "main", OTHER)
+    assert speech_state(hall, "main").speaker == TV
+
+    leave(hall, "main", TV)
+
+    assert speech_state(hall, "main").speaker is None
+    assert heartbeat(hall, "main", OTHER, False).speaker == OTHER
+    assert speaks(hall) == "A-001"
+    finish(hall, OTHER)
+    assert said(hall) == [("A-001", "spoken")]

@@ -63,6 +63,7 @@ TABLE = {
     ("/kiosk/ticket/{code}/aloud", READ): P.KIOSK,
     ("/display", READ): P.DISPLAY,
     ("/display/heartbeat", POST): P.DISPLAY,
+    ("/display/leave", POST): P.DISPLAY,
     ("/display/spoken", POST): P.DISPLAY,
     ("/display/sound/{id:int}", READ): P.DISPLAY,
     # Whoever is logged in.

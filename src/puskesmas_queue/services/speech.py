@@ -90,6 +90,18 @@ def finished(clinic: Clinic, zone: str, screen: str, announcement_id: int) -> No
     clinic.db.write(run)
 
 
+def leave(clinic: Clinic, zone: str, screen: str) -> None:
+    """Hear that a screen is being closed: where it is the speaker, another one takes over now."""
+
+    def run(tx: Tx) -> None:
+        speaker = rows.heard(tx, zone).speaker
+        if speaker is not None and speaker.screen == screen:
+            rows.dismiss(tx, zone)
+            tx.touch(speech_topic(zone))
+
+    clinic.db.write(run)
+
+
 def is_heard(speaker: Speaker, now: datetime) -> bool:
     """Say whether a speaker was heard of lately; a clock that was set back keeps none."""
     return abs(now - speaker.seen_at) < SPEAKER_LOST_AFTER

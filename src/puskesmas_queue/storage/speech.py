@@ -85,6 +85,7 @@ _APPOINT = text(
     "DO UPDATE SET screen = excluded.screen, has_voice = excluded.has_voice, "
     "seen_at = excluded.seen_at"
 )
+_DISMISS = text("DELETE FROM speakers WHERE clinic_id = :clinic_id AND zone = :zone")
 
 
 def add(
@@ -179,6 +180,11 @@ def appoint(tx: Tx, zone: str, screen: str, has_voice: bool) -> None:
     """Let this screen speak, or note that it was heard of."""
     values = {"zone": zone, "screen": screen, "has_voice": has_voice}
     tx.later(_APPOINT, {"clinic_id": tx.clinic_id, "now": tx.now, **values})
+
+
+def dismiss(tx: Tx, zone: str) -> None:
+    """Let nobody speak in a zone until a screen is heard of."""
+    tx.later(_DISMISS, {"clinic_id": tx.clinic_id, "zone": zone})
 
 
 def _speaker_of(found: Rows) -> Speaker | None:

@@ -70,6 +70,12 @@ def spoken(page: Page) -> Response:
     return Response(status_code=204)
 
 
+def leave(page: Page) -> Response:
+    """Hear that a screen is being closed."""
+    speech.leave(page.clinic, known_zone(page.clinic, page.form.get("zone")), _screen(page))
+    return Response(status_code=204)
+
+
 def sound(page: Page) -> Response:
     """Return how an announcement sounds; nothing where the page speaks with a voice of its own."""
     return JSONResponse(as_json(providers.announcement_speech(page.clinic, int(page.path["id"]))))
@@ -99,6 +105,13 @@ routes = [
     route(
         "/display/heartbeat",
         heartbeat,
+        methods=("POST",),
+        permission=Permission.DISPLAY,
+        extends=False,
+    ),
+    route(
+        "/display/leave",
+        leave,
         methods=("POST",),
         permission=Permission.DISPLAY,
         extends=False,

@@ -398,6 +398,11 @@ document.addEventListener("live:reload", (event) => {
   if (isSpeaking) event.preventDefault();
 });
 
+/** The last word of a screen that is closed: another one need not wait until it is missed. */
+window.addEventListener("pagehide", () => {
+  navigator.sendBeacon("/display/leave", new URLSearchParams({ zone, screen: screenName }));
+});
+
 // --- start --------------------------------------------------------------------------------
 
 let mouseTimer = 0;
