@@ -6,7 +6,8 @@ second; each takes a number, and one is called and served. Each plugin has a cli
 which takes turns with one as old that has none, in another order each time. A plugin that hangs
 does so for its whole turn. What an overrun costs before it is switched off is in the worst time.
 Then come plugins whose receiver is down, with a day's and more of facts that wait for it, and last
-what is asked for beside the hall again and again: pages, a beginning, and tables that fail.
+what is asked for beside the hall again and again: pages, a beginning, and tables that fail. What
+spins for seconds and then rests is measured while it spins, and over a minute of it as well.
 """
 
 import random
@@ -21,7 +22,7 @@ from typing import Any
 
 import harness
 import load
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import delete, func, insert, select, text
 
 from puskesmas_queue.cli.serve import SWITCH_S
 from puskesmas_queue.clinic import Clinic, open_clinic
@@ -64,6 +65,9 @@ revision, down_revision = "0001", None
 def upgrade():
     raise ValueError("broken")
 """
+LONG_S = 60.0
+"""A turn with its rests; half of it in a short run."""
+LONG = ", with its rests"
 MINIMUM_S = 60.0
 """A plugin that goes wrong sleeps for so long, if its turn is not over before."""
 
@@ -153,6 +157,8 @@ class Hall:
             ticket = call_next(self.clinic, 1, STAFF)
             self.times.call.append(time.perf_counter() - started)
             assert ticket is not None
+            # No TV is here to speak them: they would pile up as they do in no hall.
+            self.clinic.db.write(drop_announcements)
             serve(self.clinic, ticket.id, STAFF, 1)
             complete(self.clinic, ticket.id, STAFF)
         turn.over.set()
@@ -186,33 +192,23 @@ def main() -> int:
     report = harness.Report("issue and call next with faulty plugins", "SQLite")
     turn = Turn()
     with harness.scratch() as folder:
-        cases = []
-        for sort, hooks in HOOKS.items():
-            for name, act in ways(turn).items():
-                if (sort, name) != ("fact", "nonsense"):
-                    # Nobody looks at what is answered to a fact.
-                    cases.append(open_case(folder, f"{name}, {sort}", plugin(act, hooks)))
-        down = plugin(ways(turn)["raising"], HOOKS["fact"])
-        for waiting in BACKLOGS:
-            case = open_case(folder, f"receiver down, {waiting:,} open", down)
-            leave_behind(case.ours, waiting)
-            cases.append(case)
-        for name, beside in besides(folder, ways(turn)).items():
-            cases.append(open_case(folder, name, plugin(ways(turn)["spinning"], ("startup",))))
-            cases[-1].ours.beside = beside
+        cases, long_ones = open_cases(folder, turn)
         dice = random.Random(7)
         try:
-            for case in cases:
+            for case in (*cases, *long_ones):
                 case.bare.work(WARM_UP, turn, dice)
                 case.bare.times = Times()
             for _ in range(rounds):
                 for case in dice.sample(cases, len(cases)):
                     for hall in dice.sample([case.ours, case.bare], 2):
                         hall.work(patients, turn, dice)
-            report.rows = rows(cases)
+            for case in long_ones:
+                for hall in dice.sample([case.ours, case.bare], 2):
+                    hall.work(round(wanted.size(2, 1) * LONG_S / 2 / BETWEEN_S), turn, dice)
+            report.rows = rows([*cases, *long_ones])
         finally:
             turn.over.set()
-            for case in cases:
+            for case in (*cases, *long_ones):
                 case.ours.clinic.close()
                 case.bare.clinic.close()
     report.notes.append(
@@ -220,6 +216,28 @@ def main() -> int:
         "a fact that spins is ended after a second and left alone for 5 s, then twice as long."
     )
     return report.print(as_json=wanted.as_json)
+
+
+def open_cases(folder: Path, turn: Turn) -> tuple[list[Case], list[Case]]:
+    """Make a case for each way of going wrong, and further ones for what spins and then rests."""
+    acts, cases, long_ones = ways(turn), [], []
+    for sort, hooks in HOOKS.items():
+        for name, act in acts.items():
+            if (sort, name) != ("fact", "nonsense"):
+                # Nobody looks at what is answered to a fact.
+                cases.append(open_case(folder, f"{name}, {sort}", plugin(act, hooks)))
+    for waiting in BACKLOGS:
+        down = plugin(acts["raising"], HOOKS["fact"])
+        cases.append(open_case(folder, f"receiver down, {waiting:,} open", down))
+        leave_behind(cases[-1].ours, waiting)
+    for name, beside in besides(folder, acts).items():
+        for found, more in ((cases, ""), (long_ones, LONG)):
+            if not more or name.endswith("spinning"):
+                found.append(open_case(folder, name + more, plugin(acts["spinning"], ("startup",))))
+                found[-1].ours.beside = beside
+    spinning = plugin(acts["spinning"], HOOKS["fact"])
+    long_ones.append(open_case(folder, f"spinning, fact{LONG}", spinning))
+    return cases, long_ones
 
 
 def open_case(folder: Path, name: str, guest: object) -> Case:
@@ -286,6 +304,11 @@ def leave_behind(hall: Hall, waiting: int) -> None:
         tx.conn.execute(insert(tables.deliveries), told)
 
     clinic.db.write(run)
+
+
+def drop_announcements(tx: Tx) -> None:
+    """Forget what waits to be spoken."""
+    tx.conn.execute(delete(tables.announcements))
 
 
 def rows(cases: list[Case]) -> list[harness.Row]:

@@ -21,6 +21,7 @@ from puskesmas_queue.api import Call, Head, LineHeads, Permission, PluginRoute, 
 from puskesmas_queue.app import make_app
 from puskesmas_queue.domain.events import Fact
 from puskesmas_queue.domain.line import Ratio, RatioState
+from puskesmas_queue.domain.tickets import Source
 from puskesmas_queue.storage import migrate
 from scale.readings import ProcessReading, process_reading
 from support.clinics import make_clinic, make_config
@@ -149,7 +150,7 @@ def main(folder: Path, count: int, *, is_leaking: bool) -> None:
             lambda turn: hooks.choose_lane(heads, now),
             lambda turn: hooks.estimate_wait(turn, (60.0,), 1, now),
             lambda turn: hooks.format_announcement(Call("A-1", "A", turn, 1, "id"), now),
-            lambda turn: hooks.objections(general(), now),
+            lambda turn: hooks.objections(general(), Source.KIOSK, now),
             tell,
             ask,
         )

@@ -41,8 +41,8 @@ RESERVED = frozenset(
     | {"settings", "simulate", "tls", "user"}
     # Tables, and what stands before an underscore in the name of one.
     | {"announcements", "api", "counters", "day", "deliveries", "devices", "events", "hook"}
-    | {"idempotency", "lines", "login", "password", "refresh", "sessions", "speakers", "tickets"}
-    | {"token", "topic", "units", "users", "zones"}
+    | {"idempotency", "lines", "login", "password", "printer", "refresh", "sessions", "speakers"}
+    | {"tickets", "token", "topic", "units", "users", "zones"}
     | {"core", "puskesmas", "puskesmas_queue"}
 )
 """Names under which a plugin's settings, commands or tables would stand over the core's."""
