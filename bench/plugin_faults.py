@@ -65,8 +65,8 @@ revision, down_revision = "0001", None
 def upgrade():
     raise ValueError("broken")
 """
-LONG_S = 60.0
-"""A turn with its rests; half of it in a short run."""
+LONG_SIZES = 1_200, 600
+"""Patients of a turn that goes on through its rests: of a minute, and of half a minute."""
 LONG = ", with its rests"
 MINIMUM_S = 60.0
 """A plugin that goes wrong sleeps for so long, if its turn is not over before."""
@@ -204,7 +204,7 @@ def main() -> int:
                         hall.work(patients, turn, dice)
             for case in long_ones:
                 for hall in dice.sample([case.ours, case.bare], 2):
-                    hall.work(round(wanted.size(2, 1) * LONG_S / 2 / BETWEEN_S), turn, dice)
+                    hall.work(wanted.size(*LONG_SIZES), turn, dice)
             report.rows = rows([*cases, *long_ones])
         finally:
             turn.over.set()
