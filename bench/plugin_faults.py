@@ -30,7 +30,8 @@ from puskesmas_queue.domain.access import Actor, Role
 from puskesmas_queue.domain.events import lifetime, order_key
 from puskesmas_queue.domain.tickets import Lane, PaymentType, TicketRequest
 from puskesmas_queue.hookspecs import hookimpl
-from puskesmas_queue.plugin_host.dispatch import LIFE_BUSY_S, STARTUP_BUSY_S, PluginFailed
+from puskesmas_queue.plugin_host.dispatch import LIFE_BUSY_S, STARTUP_BUSY_S
+from puskesmas_queue.plugin_host.outcomes import PluginFailed
 from puskesmas_queue.services.calling import call_next, complete, serve
 from puskesmas_queue.services.counters import open_counter
 from puskesmas_queue.services.tickets import cancel_ticket, issue_ticket

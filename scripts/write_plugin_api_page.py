@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from puskesmas_queue import api, testing
+from puskesmas_queue import api, plugin_tables, testing
 from puskesmas_queue.domain.access import DEVICE_PERMISSIONS, Permission, Principal, Role, may
 from puskesmas_queue.plugin_host.contributions import DECLARABLE
 
@@ -18,7 +18,8 @@ PAGE = Path(__file__).resolve().parent.parent / "docs/plugin-api.md"
 HEAD = """\
 # What plugins import
 
-Everything in `puskesmas_queue.api`, and for tests in `puskesmas_queue.testing`. What is not here
+Everything in `puskesmas_queue.api`, for tables in `puskesmas_queue.plugin_tables`, and for tests in
+`puskesmas_queue.testing`. What is not here
 may change without notice. [Hooks](hooks.md) says which hook takes and answers which of them,
 [Your first plugin](first-plugin.md) how to begin.
 
@@ -48,6 +49,8 @@ OTHERS = {
     "word_call": "`word_call(call: Call) -> Announcement`: words a call the core's way, as it is "
     "spoken where no `format_announcement` says otherwise.",
     "Answer": "What a page's handler answers: `TemplateAnswer`, `TextAnswer` or `RedirectAnswer`.",
+    "Instant": "A column type: an aware moment, given back in UTC on both databases. In a "
+    "migration it is `sa.DateTime(timezone=True)`.",
     "MORNING": "Where the clock of a test begins: Thursday 26 February 2026, 07:30 WIB.",
 }
 """Names that have no docstring of their own."""
@@ -62,6 +65,9 @@ def page() -> str:
     for title, names in GROUPS.items():
         parts.append(f"## {title}\n")
         parts += [_entry(name, getattr(api, name)) for name in names]
+    parts.append("## For tables of its own\n")
+    parts.append("In `puskesmas_queue.plugin_tables`.\n")
+    parts += [_entry(name, getattr(plugin_tables, name)) for name in plugin_tables.__all__]
     parts.append("## For tests\n")
     parts.append("In `puskesmas_queue.testing`.\n")
     parts += [_entry(name, getattr(testing, name)) for name in sorted(testing.__all__)]
@@ -71,6 +77,8 @@ def page() -> str:
 def _entry(name: str, one: Any) -> str:
     if name in OTHERS:
         return f"### `{name}`\n\n{OTHERS[name]}\n"
+    if inspect.isfunction(one):
+        return f"### `{name}`\n\n`{name}{_signature(one, 0)}`\n\n{inspect.getdoc(one)}\n"
     text, described = _split(inspect.getdoc(one) or "")
     body = [f"### `{name}`\n", f"{text}\n"]
     if one is Permission:
@@ -126,6 +134,7 @@ def _type(kind: Any) -> str:
     text = kind if isinstance(kind, str) else inspect.formatannotation(kind)
     text = re.sub(r"\b(?:\w+\.)+(\w+)", r"\1", text.replace("~", ""))
     text = text.replace("TemplateAnswer | TextAnswer | RedirectAnswer", "Answer")
+    text = text.replace("Insert | Insert", "Insert")  # SQLite's and PostgreSQL's
     return f"`{text}`".replace("|", "\\|")
 
 
@@ -154,10 +163,10 @@ class _Written:
         return self._text
 
 
-def _signature(made: Any) -> str:
+def _signature(made: Any, first: int = 1) -> str:
     own = []
     signature = inspect.signature(made)
-    for one in list(signature.parameters.values())[1:]:
+    for one in list(signature.parameters.values())[first:]:
         default = one.default
         if default is not inspect.Parameter.empty:
             default = _Written(_value(default))

@@ -1,8 +1,8 @@
 """
 All that a plugin imports. Re-exports only; what is not here may change without notice.
 
-A plugin is a module, or an instance, whose functions are marked `@hookimpl`; `docs/hooks.md` lists
-the hooks.
+Tables of its own have `plugin_tables` besides. A plugin is a module, or an instance, whose
+functions are marked `@hookimpl`; `docs/hooks.md` lists the hooks.
 """
 
 from puskesmas_queue.domain.access import Permission, Role
@@ -20,30 +20,27 @@ from puskesmas_queue.domain.tickets import (
     TicketState,
 )
 from puskesmas_queue.extensions import (
-    Announcer,
-    Answer,
     Context,
     Health,
     HealthCheck,
+    PluginData,
+    RunningSimulator,
+    Simulator,
+)
+from puskesmas_queue.hookspecs import hookimpl
+from puskesmas_queue.plugin_pages import (
+    Answer,
     NavItem,
     Panel,
-    PluginData,
     PluginFile,
     PluginRequest,
     PluginRoute,
     PluginUser,
-    Printed,
-    Printer,
     RedirectAnswer,
-    RunningSimulator,
-    Simulator,
-    Slip,
-    Speech,
     TemplateAnswer,
     TextAnswer,
-    Utterance,
 )
-from puskesmas_queue.hookspecs import hookimpl
+from puskesmas_queue.plugin_ports import Announcer, Printed, Printer, Slip, Speech, Utterance
 
 __all__ = [
     "Announcement",

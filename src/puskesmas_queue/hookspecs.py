@@ -15,16 +15,9 @@ from puskesmas_queue.domain.announcements import Announcement, Call
 from puskesmas_queue.domain.events import DayFact, Fact, TicketFact
 from puskesmas_queue.domain.line import LaneChoice, LineHeads
 from puskesmas_queue.domain.tickets import Source, TicketRequest
-from puskesmas_queue.extensions import (
-    Announcer,
-    Context,
-    HealthCheck,
-    NavItem,
-    Panel,
-    PluginRoute,
-    Printer,
-    Simulator,
-)
+from puskesmas_queue.extensions import Context, HealthCheck, Simulator
+from puskesmas_queue.plugin_pages import NavItem, Panel, PluginRoute
+from puskesmas_queue.plugin_ports import Announcer, Printer
 
 PROJECT = "puskesmas_queue"
 hookspec = pluggy.HookspecMarker(PROJECT)

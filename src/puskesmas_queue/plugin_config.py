@@ -21,9 +21,9 @@ from puskesmas_queue.domain.errors import (
 from puskesmas_queue.domain.options import OPTIONS
 from puskesmas_queue.extensions import Context
 from puskesmas_queue.plugin_host.asking import REGISTRATION_DEADLINE_S, ask_plugin
-from puskesmas_queue.plugin_host.dispatch import Fault, FaultKind
 from puskesmas_queue.plugin_host.forms import BadModel, Field, Form, Value, make_form, validate
 from puskesmas_queue.plugin_host.guard import NoAnswer, Raised
+from puskesmas_queue.plugin_host.outcomes import Fault, FaultKind
 from puskesmas_queue.plugin_host.registry import PluginSet
 from puskesmas_queue.settings import SECTIONS
 from puskesmas_queue.storage import plugin_settings as rows

@@ -16,8 +16,8 @@ from puskesmas_queue.clinic import open_clinic
 from puskesmas_queue.domain.access import SYSTEM
 from puskesmas_queue.domain.devices import DeviceKind
 from puskesmas_queue.domain.printers import PrinterPlace
-from puskesmas_queue.extensions import Printed
-from puskesmas_queue.plugin_host.dispatch import Fault
+from puskesmas_queue.plugin_host.outcomes import Fault
+from puskesmas_queue.plugin_ports import Printed
 from puskesmas_queue.services import devices, doctoring, options, printer_alerts
 from puskesmas_queue.services.doctoring import database_state
 from puskesmas_queue.settings import load_config

@@ -14,8 +14,8 @@ import pytest
 from puskesmas_queue.cli.config_file import with_active
 from puskesmas_queue.cli.new_plugin import core_range
 from puskesmas_queue.clinic import open_clinic
-from puskesmas_queue.plugin_host.dispatch import Fault
 from puskesmas_queue.plugin_host.loading import discover
+from puskesmas_queue.plugin_host.outcomes import Fault
 from puskesmas_queue.plugin_host.registry import load_plugins
 from puskesmas_queue.settings import load_config
 from puskesmas_queue.storage import faults, tables

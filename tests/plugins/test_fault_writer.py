@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from puskesmas_queue.domain.errors import StorageUnavailable
-from puskesmas_queue.plugin_host.dispatch import Fault
+from puskesmas_queue.plugin_host.outcomes import Fault
 from puskesmas_queue.storage import fault_writer, faults
 from puskesmas_queue.storage.fault_writer import FaultWriter
 

@@ -27,8 +27,8 @@ from puskesmas_queue.clinic import Clinic, open_clinic
 from puskesmas_queue.domain.access import Actor
 from puskesmas_queue.domain.errors import PluginDataUnavailable
 from puskesmas_queue.plugin_host import asking, contributions, dispatch
-from puskesmas_queue.plugin_host.dispatch import Fault, PluginFailed
 from puskesmas_queue.plugin_host.guard import Guard, NoAnswer
+from puskesmas_queue.plugin_host.outcomes import Fault, PluginFailed
 from puskesmas_queue.plugin_host.rests import FIRST_REST_S, LONGEST_REST_S, Rests
 from puskesmas_queue.services import plugin_health as health
 from puskesmas_queue.services import tickets

@@ -32,9 +32,10 @@ from puskesmas_queue.api import (
     hookimpl,
 )
 from puskesmas_queue.domain.errors import PluginSettingsInvalid, SetupError
-from puskesmas_queue.extensions import SLOTS
-from puskesmas_queue.plugin_host.dispatch import Dispatcher, PluginFailed
+from puskesmas_queue.plugin_host.dispatch import Dispatcher
 from puskesmas_queue.plugin_host.guard import NoAnswer
+from puskesmas_queue.plugin_host.outcomes import PluginFailed
+from puskesmas_queue.plugin_pages import SLOTS
 from puskesmas_queue.services import providers
 from puskesmas_queue.testing import ClinicUnderTest, PluginContract
 from puskesmas_queue.testing import clinic as clinic_module

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, HttpUrl, SecretStr
 from puskesmas_queue.domain.access import Role
 from puskesmas_queue.extensions import Health, HealthCheck
 from puskesmas_queue.hookspecs import hookimpl
-from puskesmas_queue.plugin_host.dispatch import Fault
+from puskesmas_queue.plugin_host.outcomes import Fault
 from puskesmas_queue.plugin_host.registry import PluginStatus
 from puskesmas_queue.services.plugin_settings import read
 from puskesmas_queue.storage import faults

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from puskesmas_queue.domain.access import SYSTEM
-from puskesmas_queue.extensions import Announcer, Speech
 from puskesmas_queue.hookspecs import hookimpl
+from puskesmas_queue.plugin_ports import Announcer, Speech
 from puskesmas_queue.services import providers
 from puskesmas_queue.services.options import set_option
 from puskesmas_queue.testing import FakeAnnouncer

@@ -24,7 +24,7 @@ CODE = """
 import threading
 
 from puskesmas_queue.domain.access import Permission as P
-from puskesmas_queue.extensions import (
+from puskesmas_queue.plugin_pages import (
     NavItem, Panel, PluginRoute, RedirectAnswer, TemplateAnswer, TextAnswer
 )
 from puskesmas_queue.hookspecs import hookimpl

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import pytest
 
 from puskesmas_queue.domain.access import SYSTEM
-from puskesmas_queue.extensions import Announcer, Printed, Printer, Speech
 from puskesmas_queue.hookspecs import hookimpl
+from puskesmas_queue.plugin_ports import Announcer, Printed, Printer, Speech
 from puskesmas_queue.services import providers
 from puskesmas_queue.services.options import set_option
 from puskesmas_queue.storage import tables

@@ -4,6 +4,7 @@ Every way a printer can fail, against the simulated printer: real bytes, and pic
 No ticket is lost, and nothing is printed a second time without a tap.
 """
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -53,6 +54,15 @@ def wait_for(what: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def is_listening(simulator: PrinterSimulator) -> bool:
+    host, _, port = simulator.address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 def state_of(clinic: ClinicUnderTest) -> tuple[str, Reason | None]:
     (job,) = jobs.latest(clinic.context(NAME))
     return job.state, job.reason
@@ -80,6 +90,7 @@ def test_what_is_known_beforehand_costs_no_paper(clinic, simulator, fault, words
     """The page prints it, or staff do when the printer is well again: the same number."""
     well = {key: getattr(simulator.faults, key) for key in fault}
     simulator.faults.switch(fault)
+    wait_for(lambda: is_listening(simulator) is not simulator.faults.refuses)
     ticket = clinic.issue()
     found = clinic.print_slip(ticket, "escpos", job="first-print-0001")
     assert (found.state, found.detail) == ("failed", words)

@@ -1,7 +1,8 @@
 """The browser as a printer: the page that shows a number prints it."""
 
-from puskesmas_queue.extensions import Context, Printed, Printer, Slip
+from puskesmas_queue.extensions import Context
 from puskesmas_queue.hookspecs import hookimpl
+from puskesmas_queue.plugin_ports import Printed, Printer, Slip
 
 
 def print_slip(slip: Slip, ctx: Context) -> Printed:

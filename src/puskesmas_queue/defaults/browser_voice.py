@@ -1,7 +1,8 @@
 """The browser as an announcer: the TV speaks with a voice of its own."""
 
-from puskesmas_queue.extensions import Announcer, Context, Speech, Utterance
+from puskesmas_queue.extensions import Context
 from puskesmas_queue.hookspecs import hookimpl
+from puskesmas_queue.plugin_ports import Announcer, Speech, Utterance
 
 
 def speak(utterance: Utterance, ctx: Context) -> Speech:

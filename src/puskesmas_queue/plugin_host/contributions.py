@@ -13,23 +13,14 @@ from typing import Any, TypeVar
 import click
 
 from puskesmas_queue.domain.access import Permission
-from puskesmas_queue.extensions import (
-    MAX_UPLOAD_BYTES,
-    SLOTS,
-    Announcer,
-    Context,
-    HealthCheck,
-    NavItem,
-    Panel,
-    PluginRoute,
-    Printer,
-    Simulator,
-)
+from puskesmas_queue.extensions import Context, HealthCheck, Simulator
 from puskesmas_queue.plugin_host.asking import REGISTRATION_DEADLINE_S, ask_plugin
 from puskesmas_queue.plugin_host.describing import UNSTORABLE, describe
-from puskesmas_queue.plugin_host.dispatch import Fault, FaultKind
 from puskesmas_queue.plugin_host.guard import NoAnswer, Raised
+from puskesmas_queue.plugin_host.outcomes import Fault, FaultKind
 from puskesmas_queue.plugin_host.registry import PluginSet
+from puskesmas_queue.plugin_pages import MAX_UPLOAD_BYTES, SLOTS, NavItem, Panel, PluginRoute
+from puskesmas_queue.plugin_ports import Announcer, Printer
 
 DECLARABLE = frozenset(Permission) - {Permission.SESSION, Permission.DEMO}
 """What a plugin's page may ask for."""

@@ -11,10 +11,10 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import pluggy
 
@@ -30,9 +30,10 @@ from puskesmas_queue.plugin_host.answers import (
     is_objection,
     is_wait,
 )
-from puskesmas_queue.plugin_host.describing import Place, describe, where
+from puskesmas_queue.plugin_host.describing import describe, where
 from puskesmas_queue.plugin_host.guard import Guard, NoAnswer, Raised
 from puskesmas_queue.plugin_host.manager import BUILT_IN
+from puskesmas_queue.plugin_host.outcomes import Fault, Outcome, PluginFailed
 from puskesmas_queue.plugin_host.rests import Rests
 
 DEADLINE_S = 0.1
@@ -49,42 +50,7 @@ MOST_LATE, LATE_WINDOW_S = 3, 600.0
 MOST_STUCK = 3
 """A plugin with so much that never came to an end is not told or asked more until it does."""
 
-FaultKind = Literal["raised", "overran", "nonsense"]
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """
-    One failure of one implementation.
-
-    Args:
-        plugin: Whose.
-        hook: Which hook, or what else of the plugin.
-        kind: What it did.
-        detail: One line about it.
-        is_switched_off: Whether it is not asked again.
-        places: Where an exception went through the plugin, innermost last.
-    """
-
-    plugin: str
-    hook: str
-    kind: FaultKind
-    detail: str
-    is_switched_off: bool = False
-    places: tuple[Place, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one delivery of a fact went; `detail` says why it failed."""
-
-    is_good: bool
-    detail: str = ""
-
-
-class PluginFailed(Exception):
-    """Something of a plugin's that is no decision and no fact failed; the fault was reported."""
 
 
 class Dispatcher:

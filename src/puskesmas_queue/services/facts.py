@@ -6,7 +6,7 @@ from functools import partial
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.events import DayFact, DayShare, Fact
 from puskesmas_queue.domain.tickets import TicketState
-from puskesmas_queue.plugin_host.dispatch import Outcome
+from puskesmas_queue.plugin_host.outcomes import Outcome
 from puskesmas_queue.services import letters
 from puskesmas_queue.services.plugin_screens import as_fact
 from puskesmas_queue.storage import outbox as rows

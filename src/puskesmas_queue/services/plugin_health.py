@@ -7,7 +7,7 @@ from typing import Any
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.extensions import Health, HealthCheck
 from puskesmas_queue.plugin_host.describing import UNSTORABLE, describe
-from puskesmas_queue.plugin_host.dispatch import Fault, PluginFailed
+from puskesmas_queue.plugin_host.outcomes import Fault, PluginFailed
 
 CHECK_DEADLINE_S = 5.0
 LONGEST_TEXT = 300

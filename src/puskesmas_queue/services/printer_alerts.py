@@ -12,7 +12,7 @@ from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.access import Actor
 from puskesmas_queue.domain.errors import StorageUnavailable
 from puskesmas_queue.domain.printers import PrinterAlert, PrinterPlace
-from puskesmas_queue.extensions import Printed
+from puskesmas_queue.plugin_ports import Printed
 from puskesmas_queue.services.topics import PRINTERS_TOPIC
 from puskesmas_queue.storage import printer_alerts as rows
 from puskesmas_queue.storage.transaction import Tx

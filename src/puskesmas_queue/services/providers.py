@@ -14,10 +14,10 @@ from typing import Any, Literal, TypeVar
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.errors import InvalidRequest, NotFound
 from puskesmas_queue.domain.printers import PrinterPlace
-from puskesmas_queue.extensions import Announcer, Printed, Printer, Slip, Speech, Utterance
 from puskesmas_queue.plugin_host.describing import UNSTORABLE, describe
-from puskesmas_queue.plugin_host.dispatch import Fault, PluginFailed
 from puskesmas_queue.plugin_host.manager import BUILT_IN
+from puskesmas_queue.plugin_host.outcomes import Fault, PluginFailed
+from puskesmas_queue.plugin_ports import Announcer, Printed, Printer, Slip, Speech, Utterance
 from puskesmas_queue.services.line import ticket_view
 from puskesmas_queue.services.plugin_screens import as_fact
 from puskesmas_queue.services.printer_alerts import note

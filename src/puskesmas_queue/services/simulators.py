@@ -13,8 +13,9 @@ from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.errors import SetupError
 from puskesmas_queue.extensions import Simulator
 from puskesmas_queue.plugin_host.describing import describe
-from puskesmas_queue.plugin_host.dispatch import LIFE_BUSY_S, Fault, PluginFailed
+from puskesmas_queue.plugin_host.dispatch import LIFE_BUSY_S
 from puskesmas_queue.plugin_host.guard import Guard, NoAnswer, Raised
+from puskesmas_queue.plugin_host.outcomes import Fault, PluginFailed
 
 START_DEADLINE_S = 10.0
 STOP_DEADLINE_S = 5.0

@@ -37,7 +37,7 @@ from puskesmas_queue.domain.tickets import (
     next_state,
     prefix_for,
 )
-from puskesmas_queue.plugin_host.dispatch import Fault
+from puskesmas_queue.plugin_host.outcomes import Fault
 from puskesmas_queue.services.estimates import expect
 from puskesmas_queue.services.line import (
     all_units,

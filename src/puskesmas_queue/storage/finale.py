@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Table, bindparam, text
 
 from puskesmas_queue.domain.events import lifetime, order_key
 from puskesmas_queue.storage import tables
+from puskesmas_queue.storage.columns import Instant
 from puskesmas_queue.storage.round_trips import Question, Rows, ask, plain, sqlite_driver
 from puskesmas_queue.storage.transaction import Tx, channel
 
@@ -73,7 +74,7 @@ _FINALE = text(
     )
     SELECT topic, version, pg_notify(:channel, topic || ':' || version) FROM touched
     """
-).bindparams(bindparam("now", type_=tables.Instant))
+).bindparams(bindparam("now", type_=Instant))
 
 
 def questions_at_the_end(tx: Tx, audience: Audience) -> list[Question]:

@@ -4,7 +4,8 @@ from sqlalchemy import Date, bindparam, text
 
 from puskesmas_queue.domain.line import TIE_STEP
 from puskesmas_queue.domain.tickets import NUMBER_DIGITS
-from puskesmas_queue.storage.tables import Instant, Json
+from puskesmas_queue.storage.columns import Instant
+from puskesmas_queue.storage.tables import Json
 
 TYPED = (
     bindparam("now", type_=Instant),

@@ -122,7 +122,7 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def moment(value: Any) -> Any:
-    """Read a time, or none, as `tables.Instant` does."""
+    """Read a time, or none, as `columns.Instant` does."""
     if value is None:
         return None
     at = datetime.fromisoformat(value) if isinstance(value, str) else value

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Table, TextClause, func, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from puskesmas_queue.domain.access import Actor
+from puskesmas_queue.storage.columns import Insert, insert_for
 from puskesmas_queue.storage.round_trips import Question, Rows, ask, sqlite_driver
 
 Audience = Callable[[str], Sequence[str]]
@@ -180,9 +180,9 @@ def insert_row(tx: Tx, table: Table, values: Mapping[str, Any]) -> int:
     return int(result.scalar_one())
 
 
-def upsert(tx: Reading, table: Table) -> Any:
+def upsert(tx: Reading, table: Table) -> Insert:
     """Return the dialect's insert, which knows ON CONFLICT."""
-    return sqlite.insert(table) if tx.dialect == "sqlite" else postgresql.insert(table)
+    return insert_for(tx.dialect, table)
 
 
 def channel(clinic_id: str) -> str:

@@ -21,8 +21,10 @@ from puskesmas_queue.domain.tickets import (
     Ticket,
     TicketRequest,
 )
-from puskesmas_queue.extensions import Context, PluginFile, Printed, Speech
-from puskesmas_queue.plugin_host.dispatch import Outcome, PluginFailed
+from puskesmas_queue.extensions import Context
+from puskesmas_queue.plugin_host.outcomes import Outcome, PluginFailed
+from puskesmas_queue.plugin_pages import PluginFile
+from puskesmas_queue.plugin_ports import Printed, Speech
 from puskesmas_queue.services import (
     accounts,
     calling,

@@ -21,8 +21,8 @@ from puskesmas_queue.hookspecs import (
     VetoHooks,
 )
 from puskesmas_queue.plugin_host.asking import ask_plugin
-from puskesmas_queue.plugin_host.dispatch import Outcome, PluginFailed
 from puskesmas_queue.plugin_host.loading import GROUP, name_problem
+from puskesmas_queue.plugin_host.outcomes import Outcome, PluginFailed
 from puskesmas_queue.plugin_host.registry import load_plugins
 from puskesmas_queue.services import facts
 from puskesmas_queue.storage import migrate

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from puskesmas_queue.extensions import Announcer, Context, Printed, Printer, Slip, Speech, Utterance
+from puskesmas_queue.extensions import Context
 from puskesmas_queue.hookspecs import hookimpl
+from puskesmas_queue.plugin_ports import Announcer, Printed, Printer, Slip, Speech, Utterance
 
 
 class FakePrinter:

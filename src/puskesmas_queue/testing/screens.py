@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from puskesmas_queue.domain.access import EVERYBODY, OF_DEVICES, Permission, Principal, Role, may
 from puskesmas_queue.domain.errors import TicketObjected
-from puskesmas_queue.extensions import SLOTS
+from puskesmas_queue.plugin_pages import SLOTS
 from puskesmas_queue.testing.clinic import ClinicUnderTest
 
 if TYPE_CHECKING:

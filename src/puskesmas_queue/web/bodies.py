@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from puskesmas_queue.domain.errors import FilesTooLarge
-from puskesmas_queue.extensions import PluginFile
+from puskesmas_queue.plugin_pages import PluginFile
 from puskesmas_queue.web.security import MAX_BODY, BodyTooLarge, allow_body, drain_body
 
 MAX_FIELDS = 200

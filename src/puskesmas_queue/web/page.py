@@ -18,7 +18,7 @@ from puskesmas_queue.domain.access import (
 )
 from puskesmas_queue.domain.devices import Device, DeviceKind
 from puskesmas_queue.domain.errors import Forbidden, InvalidRequest
-from puskesmas_queue.extensions import PluginFile
+from puskesmas_queue.plugin_pages import PluginFile
 from puskesmas_queue.services import devices, sessions
 from puskesmas_queue.web.cookies import set_machine_cookie
 from puskesmas_queue.web.security import Facts, facts_of

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from puskesmas_queue.extensions import RedirectAnswer, TemplateAnswer, TextAnswer
 from puskesmas_queue.plugin_host.describing import describe
+from puskesmas_queue.plugin_pages import RedirectAnswer, TemplateAnswer, TextAnswer
 from puskesmas_queue.web.page import local_path
 
 CORE_PAGES = frozenset(

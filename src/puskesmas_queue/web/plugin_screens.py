@@ -17,7 +17,9 @@ from starlette.routing import BaseRoute, Mount
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.access import Principal, may
 from puskesmas_queue.domain.errors import NotFound
-from puskesmas_queue.extensions import (
+from puskesmas_queue.plugin_host.describing import UNSTORABLE
+from puskesmas_queue.plugin_host.outcomes import Fault, PluginFailed
+from puskesmas_queue.plugin_pages import (
     SLOTS,
     NavItem,
     PageHandler,
@@ -27,8 +29,6 @@ from puskesmas_queue.extensions import (
     PluginUser,
     TemplateAnswer,
 )
-from puskesmas_queue.plugin_host.describing import UNSTORABLE
-from puskesmas_queue.plugin_host.dispatch import Fault, PluginFailed
 from puskesmas_queue.services.plugin_screens import AtCounter, at_counter
 from puskesmas_queue.web.assets import VersionedFiles
 from puskesmas_queue.web.page import Page, whole_number

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.errors import QueueError
-from puskesmas_queue.plugin_host.dispatch import Outcome
+from puskesmas_queue.plugin_host.outcomes import Outcome
 from puskesmas_queue.services import facts, letters
 from puskesmas_queue.storage import outbox as rows
 from puskesmas_queue.storage.outbox import Delivery

@@ -9,7 +9,8 @@ import logging
 import threading
 
 from puskesmas_queue.clinic import Clinic
-from puskesmas_queue.plugin_host.dispatch import LIFE_BUSY_S, STARTUP_BUSY_S, PluginFailed
+from puskesmas_queue.plugin_host.dispatch import LIFE_BUSY_S, STARTUP_BUSY_S
+from puskesmas_queue.plugin_host.outcomes import PluginFailed
 from puskesmas_queue.workers.outbox import Outbox
 
 MIGRATION_DEADLINE_S = 30.0

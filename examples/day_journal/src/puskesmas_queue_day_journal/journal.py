@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 from sqlalchemy import (
@@ -10,40 +10,22 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Date,
-    DateTime,
-    Dialect,
     Integer,
     MetaData,
     Row,
     String,
     Table,
-    TypeDecorator,
     delete,
     exists,
     func,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
-from puskesmas_queue.api import Context, DayFact, Fact, Lane, PluginData, TicketFact
+from puskesmas_queue.api import Context, DayFact, Fact, Lane, TicketFact
+from puskesmas_queue.plugin_tables import Instant, insert, own_data
 
 LONGEST_NOTE = 500
 METADATA = MetaData()
-
-
-class Moment(TypeDecorator[datetime]):
-    """A moment in UTC. SQLite keeps no zone: what comes back without one is UTC too."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Store it in UTC."""
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give it its zone again."""
-        return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
 
 
 ENTRIES = Table(
@@ -52,7 +34,7 @@ ENTRIES = Table(
     Column("clinic_id", String(36), primary_key=True),
     Column("fact_id", String(80), primary_key=True),
     Column("service_date", Date, nullable=False),
-    Column("at", Moment, nullable=False),
+    Column("at", Instant, nullable=False),
     Column("kind", String(40), nullable=False),
     Column("ticket_id", Integer, nullable=False),
     Column("number", String(12), nullable=False),
@@ -66,7 +48,7 @@ DAYS = Table(
     METADATA,
     Column("clinic_id", String(36), primary_key=True),
     Column("service_date", Date, primary_key=True),
-    Column("closed_at", Moment, nullable=False),
+    Column("closed_at", Instant, nullable=False),
     Column("issued", Integer, nullable=False),
     Column("completed", Integer, nullable=False),
     Column("cancelled", Integer, nullable=False),
@@ -78,7 +60,7 @@ NOTES = Table(
     Column("clinic_id", String(36), primary_key=True),
     Column("note_id", String(40), primary_key=True),
     Column("service_date", Date, nullable=False),
-    Column("at", Moment, nullable=False),
+    Column("at", Instant, nullable=False),
     Column("author", String(80), nullable=False),
     Column("text", String(LONGEST_NOTE), nullable=False),
 )
@@ -146,7 +128,7 @@ def forget(ctx: Context, before: date) -> None:
             own = table.c.clinic_id == ctx.clinic_id
             connection.execute(delete(table).where(own, table.c.service_date < before))
 
-    _data(ctx).write(run)
+    own_data(ctx).write(run)
 
 
 def add_note(ctx: Context, note_id: str, day: date, author: str, text: str) -> None:
@@ -175,7 +157,7 @@ def read_day(ctx: Context, day: date, limit: int = 200) -> Day:
         closed = connection.execute(select(DAYS).where(*_of(DAYS, ctx, day))).first()
         return Day(entries, by_kind, notes, closed)
 
-    return _data(ctx).read(run)
+    return own_data(ctx).read(run)
 
 
 def latest_days(ctx: Context, limit: int = 7) -> list[date]:
@@ -190,7 +172,7 @@ def latest_days(ctx: Context, limit: int = 7) -> list[date]:
     def run(connection: Connection) -> list[date]:
         return list(connection.scalars(query))
 
-    return _data(ctx).read(run)
+    return own_data(ctx).read(run)
 
 
 def waiting(ctx: Context) -> dict[str, int]:
@@ -223,7 +205,7 @@ def waiting(ctx: Context) -> dict[str, int]:
     def run(connection: Connection) -> dict[str, int]:
         return {row.unit: row.people for row in connection.execute(query)}
 
-    return _data(ctx).read(run)
+    return own_data(ctx).read(run)
 
 
 def _of(table: Table, ctx: Context, day: date) -> tuple[ColumnElement[bool], ...]:
@@ -235,14 +217,6 @@ def _add(ctx: Context, table: Table, **values: object) -> None:
     row = {"clinic_id": ctx.clinic_id, **values}
 
     def run(connection: Connection) -> None:
-        if connection.dialect.name == "postgresql":
-            connection.execute(postgresql.insert(table).values(row).on_conflict_do_nothing())
-        else:
-            connection.execute(sqlite.insert(table).values(row).on_conflict_do_nothing())
+        connection.execute(insert(connection, table, row).on_conflict_do_nothing())
 
-    _data(ctx).write(run)
-
-
-def _data(ctx: Context) -> PluginData:
-    assert ctx.data is not None
-    return ctx.data
+    own_data(ctx).write(run)

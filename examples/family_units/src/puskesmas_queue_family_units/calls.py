@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Column, Connection, DateTime, Integer, MetaData, String, Table, select
 
-from puskesmas_queue.api import Context, Fact, PluginData, TicketFact
+from puskesmas_queue.api import Context, Fact, TicketFact
+from puskesmas_queue.plugin_tables import own_data
 
 CALLS = Table(
     "family_units_calls",
@@ -37,7 +38,7 @@ def is_known(ctx: Context, fact_id: str) -> bool:
     def run(connection: Connection) -> bool:
         return connection.execute(query).first() is not None
 
-    return _data(ctx).read(run)
+    return own_data(ctx).read(run)
 
 
 def remember(ctx: Context, fact: Fact, ticket: TicketFact) -> None:
@@ -54,7 +55,7 @@ def remember(ctx: Context, fact: Fact, ticket: TicketFact) -> None:
     def run(connection: Connection) -> None:
         connection.execute(CALLS.insert(), row)
 
-    _data(ctx).write(run)
+    own_data(ctx).write(run)
 
 
 def latest(ctx: Context, ticket_id: int | None = None, limit: int = 50) -> list[Reported]:
@@ -72,12 +73,7 @@ def latest(ctx: Context, ticket_id: int | None = None, limit: int = 50) -> list[
             for row in connection.execute(query)
         ]
 
-    return _data(ctx).read(run)
-
-
-def _data(ctx: Context) -> PluginData:
-    assert ctx.data is not None
-    return ctx.data
+    return own_data(ctx).read(run)
 
 
 def _utc(at: datetime) -> datetime:

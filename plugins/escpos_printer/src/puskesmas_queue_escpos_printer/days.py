@@ -5,9 +5,9 @@ from dataclasses import asdict
 from datetime import date, timedelta
 
 from sqlalchemy import Column, Connection, Date, MetaData, String, Table, Text, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
-from puskesmas_queue.api import Context, DayFact, DayShare, PluginData
+from puskesmas_queue.api import Context, DayFact, DayShare
+from puskesmas_queue.plugin_tables import insert, own_data
 
 KEPT = timedelta(days=31)
 DAYS = Table(
@@ -37,13 +37,12 @@ def keep(ctx: Context, day: DayFact) -> bool:
     own = DAYS.c.clinic_id == ctx.clinic_id
 
     def run(connection: Connection) -> bool:
-        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        kept = connection.execute(insert(DAYS).values(row).on_conflict_do_nothing())
+        kept = connection.execute(insert(connection, DAYS, row).on_conflict_do_nothing())
         old = DAYS.c.service_date < day.service_date - KEPT
         connection.execute(delete(DAYS).where(own, old))
         return kept.rowcount == 1
 
-    return _data(ctx).write(run)
+    return own_data(ctx).write(run)
 
 
 def latest(ctx: Context, limit: int = 14) -> list[DayFact]:
@@ -63,7 +62,7 @@ def latest(ctx: Context, limit: int = 14) -> list[DayFact]:
     def run(connection: Connection) -> list[DayFact]:
         return [_read(text) for text in connection.scalars(query)]
 
-    return _data(ctx).read(run)
+    return own_data(ctx).read(run)
 
 
 def find(ctx: Context, day: date) -> DayFact | None:
@@ -81,7 +80,7 @@ def find(ctx: Context, day: date) -> DayFact | None:
         text = connection.scalar(query)
         return None if text is None else _read(text)
 
-    return _data(ctx).read(run)
+    return own_data(ctx).read(run)
 
 
 def _read(text: str) -> DayFact:
@@ -95,8 +94,3 @@ def _read(text: str) -> DayFact:
         lanes=tuple(DayShare(**one) for one in totals["lanes"]),
         units=tuple(DayShare(**one) for one in totals["units"]),
     )
-
-
-def _data(ctx: Context) -> PluginData:
-    assert ctx.data is not None
-    return ctx.data

@@ -17,9 +17,10 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, case, delete, select, update
 
 from puskesmas_queue.api import Context
+from puskesmas_queue.plugin_tables import insert, own_data
 from puskesmas_queue_escpos_printer.protocol import Sent
 from puskesmas_queue_escpos_printer.reasons import Reason
-from puskesmas_queue_escpos_printer.tables import JOBS, data_of, insert, now_ms
+from puskesmas_queue_escpos_printer.tables import JOBS, now_ms
 
 WAITING_S = 15.0
 """A job that waits longer belongs to nobody any more."""
@@ -121,7 +122,7 @@ def claim(ctx: Context, order: Order) -> str | None:
         added = insert(connection, JOBS, row).on_conflict_do_nothing().returning(JOBS.c.job)
         return connection.execute(added).first() is not None
 
-    return mine if data_of(ctx).write(run) else None
+    return mine if own_data(ctx).write(run) else None
 
 
 def begin(ctx: Context, order: Order, mine: str, printer_id: str, printer_name: str) -> bool:
@@ -141,7 +142,7 @@ def begin(ctx: Context, order: Order, mine: str, printer_id: str, printer_name: 
     def run(connection: Connection) -> bool:
         return connection.execute(statement).rowcount == 1
 
-    return data_of(ctx).write(run)
+    return own_data(ctx).write(run)
 
 
 def end(ctx: Context, order: Order, mine: str, sent: Sent, printer: tuple[str, str]) -> None:
@@ -163,7 +164,7 @@ def end(ctx: Context, order: Order, mine: str, sent: Sent, printer: tuple[str, s
     def run(connection: Connection) -> None:
         connection.execute(statement)
 
-    data_of(ctx).write(run)
+    own_data(ctx).write(run)
 
 
 def find(ctx: Context, subject: str, job: str) -> Job | None:
@@ -176,7 +177,7 @@ def find(ctx: Context, subject: str, job: str) -> Job | None:
         row = connection.execute(query).first()
         return None if row is None else _job(row)
 
-    return data_of(ctx).read(run)
+    return own_data(ctx).read(run)
 
 
 def latest(ctx: Context, limit: int = 50) -> list[Job]:
@@ -191,7 +192,7 @@ def latest(ctx: Context, limit: int = 50) -> list[Job]:
     def run(connection: Connection) -> list[Job]:
         return [_job(row) for row in connection.execute(query)]
 
-    return data_of(ctx).read(run)
+    return own_data(ctx).read(run)
 
 
 def in_trouble(ctx: Context, since: datetime, limit: int = 20) -> list[Job]:
@@ -212,7 +213,7 @@ def in_trouble(ctx: Context, since: datetime, limit: int = 20) -> list[Job]:
     def run(connection: Connection) -> list[Job]:
         return [_job(row) for row in connection.execute(query)]
 
-    return data_of(ctx).read(run)
+    return own_data(ctx).read(run)
 
 
 def settle(ctx: Context, order: Order, *, is_printed: bool) -> bool:
@@ -233,7 +234,7 @@ def settle(ctx: Context, order: Order, *, is_printed: bool) -> bool:
     def run(connection: Connection) -> bool:
         return connection.execute(statement).rowcount == 1
 
-    return data_of(ctx).write(run)
+    return own_data(ctx).write(run)
 
 
 def release_lost(ctx: Context, *, is_starting: bool = False) -> int:
@@ -268,7 +269,7 @@ def release_lost(ctx: Context, *, is_starting: bool = False) -> int:
         return connection.execute(lost.where(*are_lost(connection))).rowcount
 
     # Every look at the page comes by here: there is seldom something to write.
-    data = data_of(ctx)
+    data = own_data(ctx)
     return data.write(run) if data.read(look) else 0
 
 
@@ -279,7 +280,7 @@ def forget(ctx: Context, before: datetime) -> None:
     def run(connection: Connection) -> None:
         connection.execute(statement)
 
-    data_of(ctx).write(run)
+    own_data(ctx).write(run)
 
 
 def _one(ctx: Context, order: Order) -> Sequence[Any]:

@@ -9,11 +9,12 @@ from sqlalchemy import Connection, Row, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from puskesmas_queue.api import Context
+from puskesmas_queue.plugin_tables import insert, own_data
 from puskesmas_queue_escpos_printer.paper import CodePage, Cut, Images, PaperProfile, PaperWidth
 from puskesmas_queue_escpos_printer.protocol import Status
 from puskesmas_queue_escpos_printer.reasons import Reason
 from puskesmas_queue_escpos_printer.settings import Settings
-from puskesmas_queue_escpos_printer.tables import PLACES, PRINTERS, data_of, insert, now_ms
+from puskesmas_queue_escpos_printer.tables import PLACES, PRINTERS, now_ms
 
 LONGEST_NAME = 40
 LONGEST_PLACE = 80
@@ -132,7 +133,7 @@ def _set_default(ctx: Context, address: str) -> None:
         if address:
             connection.execute(insert(connection, PRINTERS, row).on_conflict_do_nothing())
 
-    data_of(ctx).write(run)
+    own_data(ctx).write(run)
 
 
 def _stored(ctx: Context) -> list[Printer]:
@@ -145,7 +146,7 @@ def _stored(ctx: Context) -> list[Printer]:
     def run(connection: Connection) -> list[Printer]:
         return [_printer(row) for row in connection.execute(query)]
 
-    return data_of(ctx).read(run)
+    return own_data(ctx).read(run)
 
 
 def find(ctx: Context, printer_id: str) -> Printer | None:
@@ -209,7 +210,7 @@ def remove(ctx: Context, printer_id: str) -> None:
             )
         )
 
-    data_of(ctx).write(run)
+    own_data(ctx).write(run)
 
 
 def note(ctx: Context, printer_id: str, status: Status) -> None:
@@ -219,7 +220,7 @@ def note(ctx: Context, printer_id: str, status: Status) -> None:
     def run(connection: Connection) -> None:
         connection.execute(statement)
 
-    data_of(ctx).write(run)
+    own_data(ctx).write(run)
 
 
 # Places
@@ -240,7 +241,7 @@ def places(ctx: Context) -> dict[tuple[str, str], tuple[str, ...]]:
             found[key] = (*found.get(key, ()), row.printer_id)
         return found
 
-    return data_of(ctx).read(run)
+    return own_data(ctx).read(run)
 
 
 def set_place(ctx: Context, place: Place, place_name: str, printer_ids: Sequence[str]) -> None:
@@ -274,7 +275,7 @@ def set_place(ctx: Context, place: Place, place_name: str, printer_ids: Sequence
         if rows:
             connection.execute(PLACES.insert(), rows)
 
-    data_of(ctx).write(run)
+    own_data(ctx).write(run)
 
 
 def order_for(ctx: Context, place: str, place_name: str) -> list[Printer]:
@@ -297,7 +298,7 @@ def order_for(ctx: Context, place: str, place_name: str) -> list[Printer]:
 
 def _write_name(ctx: Context, run: Any) -> None:
     try:
-        data_of(ctx).write(run)
+        own_data(ctx).write(run)
     except IntegrityError as error:
         raise NameTaken from error
 

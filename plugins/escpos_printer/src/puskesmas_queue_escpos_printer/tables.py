@@ -1,44 +1,21 @@
 """The plugin's own tables, as the migrations make them, and what every statement on them needs."""
 
 import time
-from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Connection,
-    DateTime,
-    Dialect,
     Integer,
     MetaData,
     String,
     Table,
     Text,
-    TypeDecorator,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
-from puskesmas_queue.api import Context, PluginData
+from puskesmas_queue.plugin_tables import Instant
 
 METADATA = MetaData()
-Insert = postgresql.Insert | sqlite.Insert
-
-
-class Moment(TypeDecorator[datetime]):
-    """A moment in UTC. SQLite keeps no zone: what comes back without one is UTC too."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Store it in UTC."""
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give it its zone again."""
-        return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
 
 
 PRINTERS = Table(
@@ -89,8 +66,8 @@ JOBS = Table(
     Column("is_settled", Boolean, nullable=False),
     Column("claim", String(32), nullable=False),
     Column("lease_ms", BigInteger, nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("changed_at", Moment, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("changed_at", Instant, nullable=False),
 )
 TURNS = Table(
     "escpos_printer_turns",
@@ -100,19 +77,6 @@ TURNS = Table(
     Column("holder", String(32), nullable=False),
     Column("until_ms", BigInteger, nullable=False),
 )
-
-
-def data_of(ctx: Context) -> PluginData:
-    """Return the plugin's tables, which it always has where it is called with I/O allowed."""
-    assert ctx.data is not None
-    return ctx.data
-
-
-def insert(connection: Connection, table: Table, row: dict[str, Any]) -> Insert:
-    """Begin an insert that can say what happens where its key is there already."""
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table).values(row)
-    return sqlite.insert(table).values(row)
 
 
 def now_ms() -> int:

@@ -19,9 +19,9 @@ from sqlalchemy import (
     delete,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
-from puskesmas_queue.api import Context, PluginData, PluginDataUnavailable
+from puskesmas_queue.api import Context, PluginDataUnavailable
+from puskesmas_queue.plugin_tables import insert, own_data
 from puskesmas_queue_escpos_printer.blocks import LONGEST_TEXT, Block, Size, Template, Words
 from puskesmas_queue_escpos_printer.kinds import KINDS, default_template
 
@@ -87,7 +87,7 @@ def stored(ctx: Context, kind: str) -> Stored:
         blocks = read_blocks(row.blocks, KINDS[kind].blocks)
         return Stored(Template(blocks, logo), row.changed_at, row.changed_by)
 
-    return _data(ctx).read(run)
+    return own_data(ctx).read(run)
 
 
 def save(ctx: Context, kind: str, blocks: Sequence[Block], who: str) -> None:
@@ -127,7 +127,7 @@ def forget_logo(ctx: Context) -> None:
     def run(connection: Connection) -> None:
         connection.execute(delete(LOGOS).where(LOGOS.c.clinic_id == ctx.clinic_id))
 
-    _data(ctx).write(run)
+    own_data(ctx).write(run)
 
 
 def write_blocks(blocks: Sequence[Block]) -> str:
@@ -187,13 +187,7 @@ def _put(ctx: Context, table: Table, row: dict[str, Any]) -> None:
     changed = {name: value for name, value in values.items() if name not in keys}
 
     def run(connection: Connection) -> None:
-        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        statement = insert(table).values(values)
+        statement = insert(connection, table, values)
         connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed))
 
-    _data(ctx).write(run)
-
-
-def _data(ctx: Context) -> PluginData:
-    assert ctx.data is not None
-    return ctx.data
+    own_data(ctx).write(run)

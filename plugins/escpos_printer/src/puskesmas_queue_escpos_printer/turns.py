@@ -14,8 +14,9 @@ from contextlib import contextmanager, suppress
 from sqlalchemy import Connection, delete
 
 from puskesmas_queue.api import Context, PluginDataUnavailable
+from puskesmas_queue.plugin_tables import insert, own_data
 from puskesmas_queue_escpos_printer.reasons import Reason
-from puskesmas_queue_escpos_printer.tables import TURNS, data_of, insert, now_ms
+from puskesmas_queue_escpos_printer.tables import TURNS, now_ms
 from puskesmas_queue_escpos_printer.transports.base import TransportFailed, rest_s
 
 LEASE_S = 50.0
@@ -63,7 +64,7 @@ def release_all(ctx: Context) -> None:
         if connection.dialect.name == "sqlite":
             connection.execute(delete(TURNS).where(TURNS.c.clinic_id == ctx.clinic_id))
 
-    data_of(ctx).write(run)
+    own_data(ctx).write(run)
 
 
 def _claim(ctx: Context, device: str, until: float) -> str:
@@ -94,7 +95,7 @@ def _try(ctx: Context, device: str, holder: str) -> bool:
         )
         return connection.execute(taken.returning(TURNS.c.holder)).first() is not None
 
-    return data_of(ctx).write(run)
+    return own_data(ctx).write(run)
 
 
 def _give_back(ctx: Context, device: str, holder: str) -> None:
@@ -107,4 +108,4 @@ def _give_back(ctx: Context, device: str, holder: str) -> None:
             )
         )
 
-    data_of(ctx).write(run)
+    own_data(ctx).write(run)

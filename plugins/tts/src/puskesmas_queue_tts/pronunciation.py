@@ -12,7 +12,8 @@ from typing import Literal
 from sqlalchemy import Connection, delete, func, select
 
 from puskesmas_queue.api import Context
-from puskesmas_queue_tts.tables import LONGEST_RESPELLED, LONGEST_WRITTEN, WORDS, own_data, put
+from puskesmas_queue.plugin_tables import own_data
+from puskesmas_queue_tts.tables import LONGEST_RESPELLED, LONGEST_WRITTEN, WORDS, put
 
 LANGUAGES = ("id", "en")
 ENGINES = ("", "piper", "espeak", "clips")

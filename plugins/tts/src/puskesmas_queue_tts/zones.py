@@ -6,7 +6,8 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from puskesmas_queue.api import Context
-from puskesmas_queue_tts.tables import LONGEST_ZONE, ZONES, own_data, put
+from puskesmas_queue.plugin_tables import own_data
+from puskesmas_queue_tts.tables import LONGEST_ZONE, ZONES, put
 
 SPEEDS = (70, 80, 90, 100, 110, 120, 130)
 """Percent of the voice's own."""

@@ -5,8 +5,9 @@ from typing import Any, Literal
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
+from puskesmas_queue.storage.columns import Instant
 from puskesmas_queue.storage.migrate import VERSION_TABLE, is_ours
-from puskesmas_queue.storage.tables import Instant, Json, metadata
+from puskesmas_queue.storage.tables import Json, metadata
 
 
 def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:

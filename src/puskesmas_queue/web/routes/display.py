@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from puskesmas_queue.domain.access import Permission
 from puskesmas_queue.domain.errors import InvalidRequest
-from puskesmas_queue.extensions import Speech
+from puskesmas_queue.plugin_ports import Speech
 from puskesmas_queue.services import providers, speech
 from puskesmas_queue.services.line import known_zone, seen_line
 from puskesmas_queue.web.page import DEFAULT_LANGUAGE, Page, whole_number

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from puskesmas_queue.domain.access import Permission
 from puskesmas_queue.domain.errors import TooOften
-from puskesmas_queue.extensions import Speech
+from puskesmas_queue.plugin_ports import Speech
 from puskesmas_queue.services import providers
 from puskesmas_queue.services.line import known_zone
 from puskesmas_queue.web.page import Page

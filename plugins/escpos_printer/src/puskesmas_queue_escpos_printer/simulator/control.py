@@ -14,7 +14,17 @@ if TYPE_CHECKING:
 
     from puskesmas_queue_escpos_printer.simulator.printer import PrinterSimulator
 
-PAGE = Path(__file__).parent / "page.html"
+FOLDER = Path(__file__).parent
+PAGE = {
+    "/": ("page.html", "text/html"),
+    "/page.css": ("page.css", "text/css"),
+    "/page.js": ("page.js", "text/javascript"),
+}
+"""File and media type of each piece of the page."""
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+)
 MOST_THREADS = 8
 TIMEOUT_S = 5.0
 LONGEST_BODY = 2000
@@ -110,8 +120,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         found = _SLIP.fullmatch(self.path)
-        if self.path == "/":
-            self._say(PAGE.read_bytes(), "text/html; charset=utf-8")
+        if self.path in PAGE:
+            name, media_type = PAGE[self.path]
+            self._say((FOLDER / name).read_bytes(), f"{media_type}; charset=utf-8")
         elif self.path == "/address":
             self._say(self.printer.address.encode())
         elif self.path == "/state":
@@ -152,6 +163,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
         self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Content-Security-Policy", POLICY)
         self.end_headers()
         self.wfile.write(body)
 
