@@ -89,3 +89,37 @@ def take(page: Page, lane: str, payment: str, unit: str) -> str:
 def called(page: Page) -> str:
     """Return the number in the centre of a counter page."""
     return page.locator("#lk-desk article .number").first.inner_text()
+
+
+def call(desk: Page) -> None:
+    """Call the next number and serve whoever comes, at once."""
+    before = desk.locator("#lk-desk").inner_text()
+    desk.keyboard.press("F2")
+    desk.wait_for_function(
+        "before => document.querySelector('#lk-desk').innerText !== before", arg=before
+    )
+    expect(desk.locator("#lk-desk [data-key=F6]")).to_be_enabled()
+    desk.keyboard.press("F6")
+    expect(desk.locator("#lk-desk [data-key=End]")).to_be_enabled()
+
+
+def states(hall: Hall, count: int) -> list[tuple[str, str]]:
+    """Return number and state of the latest announcements, in order."""
+    return [(one["number"], one["state"]) for one in reversed(hall.announced()[:count])]
+
+
+def until_spoken(hall: Hall, page: Page, count: int, limit_s: float = 20) -> None:
+    """Wait until the latest `count` announcements were all spoken to their end."""
+    for _ in range(int(limit_s * 10)):
+        latest = [state for _, state in states(hall, count)]
+        if len(latest) == count and set(latest) == {"spoken"}:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"not spoken: {states(hall, count)}")
+
+
+def leave(*desks: Page) -> None:
+    """Close the counters, so that the next test finds nobody called there."""
+    for desk in desks:
+        desk.locator('form[action="/loket/close"] button').click()
+        expect(desk.locator("body[data-counter]")).to_have_count(0)

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from browser.axe import violations
-from browser.hall import Hall
+from browser.hall import Hall, call, leave, states, until_spoken
 from browser.voices import PLAYED, TONE_S, FolderVoice, played, speaking_demo, until
 from support.chromium import Pages
 from support.server import Server
@@ -70,39 +70,6 @@ def open_tv(hall: Hall, *scripts: str) -> Page:
         tv.mouse.click(400, 400)
     expect(tv.locator("[data-sound]")).to_be_hidden()
     return tv
-
-
-def call(desk: Page) -> None:
-    """Call the next number and serve whoever comes, at once."""
-    before = desk.locator("#lk-desk").inner_text()
-    desk.keyboard.press("F2")
-    desk.wait_for_function(
-        "before => document.querySelector('#lk-desk').innerText !== before", arg=before
-    )
-    expect(desk.locator("#lk-desk [data-key=F6]")).to_be_enabled()
-    desk.keyboard.press("F6")
-    expect(desk.locator("#lk-desk [data-key=End]")).to_be_enabled()
-
-
-def states(hall: Hall, count: int) -> list[tuple[str, str]]:
-    """Return the latest announcements, in order."""
-    return [(one["number"], one["state"]) for one in reversed(hall.announced()[:count])]
-
-
-def until_spoken(hall: Hall, page: Page, count: int, limit_s: float = 20) -> None:
-    """Wait until the latest `count` announcements were all spoken to their end."""
-    for _ in range(int(limit_s * 10)):
-        if {state for _, state in states(hall, count)} == {"spoken"}:
-            return
-        page.wait_for_timeout(100)
-    raise AssertionError(f"not spoken: {states(hall, count)}")
-
-
-def leave(*desks: Page) -> None:
-    """Close the counters, so that the next test finds nobody called there."""
-    for desk in desks:
-        desk.locator('form[action="/loket/close"] button').click()
-        expect(desk.locator("body[data-counter]")).to_have_count(0)
 
 
 def is_one_at_a_time(notes: list[dict[str, Any]]) -> bool:
