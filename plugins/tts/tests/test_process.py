@@ -17,7 +17,10 @@ from puskesmas_queue_tts.process import SpeakingProcess
 
 CHILD = """
 import os, sys, time
+from pathlib import Path
 from puskesmas_queue_tts.child import serve
+
+folder = Path(__file__).parent
 
 def load():
     print("a library greets the world")
@@ -39,6 +42,10 @@ def load():
             return ",".join(sorted(os.environ)).encode()
         if text.startswith("wait"):
             time.sleep(float(text.split()[1]))
+        with (folder / "said").open("a") as said:
+            print(text, file=said)
+        while text == "gate" and not (folder / "open").exists():
+            time.sleep(0.01)
         return f"{text} {language} {speed}".encode()
     return say
 
@@ -104,42 +111,48 @@ def test_what_a_library_prints_is_no_answer(begin):
     assert ask(process, "satu") == "satu id 1.0"
 
 
-def test_many_at_once_are_served_in_order(begin):
+@pytest.fixture
+def order(begin, tmp_path):
+    """Asks all at once, in this order, while another sentence is being spoken."""
+
+    def said_of(questions: list[tuple[str, float]]) -> tuple[list[str], list[str]]:
+        process = begin()
+        said = tmp_path / "said"
+        answers: dict[str, str] = {}
+
+        def call(text: str, deadline_s: float) -> None:
+            answers[text] = ask(process, text, deadline_s)
+
+        threads = [threading.Thread(target=call, args=("gate", 30.0))]
+        threads[0].start()
+        until(said.exists)
+        for number, question in enumerate(questions, start=1):
+            threads.append(threading.Thread(target=call, args=question))
+            threads[-1].start()
+            until(lambda number=number: process._questions._waiting.qsize() == number)
+        (tmp_path / "open").touch()
+        for thread in threads:
+            thread.join()
+        return said.read_text().splitlines()[1:], [answers[text] for text, _ in questions]
+
+    return said_of
+
+
+def test_many_at_once_are_served_in_order(order):
     """Two calls in one moment, and more: each gets its own sound, the first first."""
-    process = begin()
-    done: list[str] = []
+    texts = [str(number) for number in range(8)]
 
-    def call(text: str) -> None:
-        assert ask(process, text, 1.9) == f"{text} id 1.0"
-        done.append(text)
+    said, answers = order([(text, 1.9) for text in texts])
 
-    texts = [f"wait 0.05 {number}" for number in range(8)]
-    threads = [threading.Thread(target=call, args=(text,)) for text in texts]
-    for thread in threads:
-        thread.start()
-        time.sleep(0.01)
-    for thread in threads:
-        thread.join()
-    assert done == texts
+    assert said == texts
+    assert answers == [f"{text} id 1.0" for text in texts]
 
 
-def test_who_has_time_lets_calls_go_first(begin):
+def test_who_has_time_lets_calls_go_first(order):
     """What is spoken in advance waits, but for the sentence that is being spoken."""
-    process = begin()
-    done: list[str] = []
+    said, _ = order([("later", 30.0), ("much later", 30.0), ("urgent", 1.9)])
 
-    def call(text: str, deadline_s: float) -> None:
-        ask(process, text, deadline_s)
-        done.append(text)
-
-    patient = [threading.Thread(target=call, args=(f"wait 0.2 {n}", 30.0)) for n in range(3)]
-    for thread in patient:
-        thread.start()
-        time.sleep(0.02)
-    call("urgent", 1.5)
-    for thread in patient:
-        thread.join()
-    assert done == ["wait 0.2 0", "urgent", "wait 0.2 1", "wait 0.2 2"]
+    assert said == ["urgent", "later", "much later"]
 
 
 def test_a_sentence_that_cannot_be_spoken_ends_nothing(begin):
