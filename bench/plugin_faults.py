@@ -11,6 +11,7 @@ spins for seconds and then rests is measured while it spins, and over a minute o
 """
 
 import random
+import shutil
 import sys
 import threading
 import time
@@ -35,6 +36,7 @@ from puskesmas_queue.plugin_host.outcomes import PluginFailed
 from puskesmas_queue.services.calling import call_next, complete, serve
 from puskesmas_queue.services.counters import open_counter
 from puskesmas_queue.services.tickets import cancel_ticket, issue_ticket
+from puskesmas_queue.settings import CONFIG_NAME, load_config
 from puskesmas_queue.storage import tables
 from puskesmas_queue.storage.plugin_data import plugin_database
 from puskesmas_queue.storage.transaction import Tx
@@ -48,6 +50,8 @@ HOOKS = {
     "fact": ("ticket_issued", "ticket_called", "ticket_serving", "ticket_completed"),
 }
 GUEST = "guest"
+MODEL = "model"
+"""The folder of the clinic that all others are copies of."""
 MOST = 1.5
 KIOSK = Actor("device", name="kiosk", device="k" * 22)
 STAFF = Actor("user", id=None, name="bench", role=Role.PETUGAS_LOKET)
@@ -197,7 +201,7 @@ def main() -> int:
         dice = random.Random(7)
         try:
             for case in (*cases, *long_ones):
-                case.bare.work(WARM_UP, turn, dice)
+                case.bare.work(wanted.size(WARM_UP, WARM_UP), turn, dice)
                 case.bare.times = Times()
             for _ in range(rounds):
                 for case in dice.sample(cases, len(cases)):
@@ -222,6 +226,8 @@ def main() -> int:
 def open_cases(folder: Path, turn: Turn) -> tuple[list[Case], list[Case]]:
     """Make a case for each way of going wrong, and further ones for what spins and then rests."""
     acts, cases, long_ones = ways(turn), [], []
+    (folder / MODEL).mkdir()
+    harness.make_bench_clinic(folder / MODEL, "sqlite:///data/puskesmas.db")
     for sort, hooks in HOOKS.items():
         for name, act in acts.items():
             if (sort, name) != ("fact", "nonsense"):
@@ -246,9 +252,8 @@ def open_case(folder: Path, name: str, guest: object) -> Case:
     own = folder / name.replace(", ", "-").replace(" ", "-")
     halls = []
     for half, plugins in (("ours", [(GUEST, guest)]), ("bare", [])):
-        (own / half).mkdir(parents=True)
-        config = harness.make_bench_clinic(own / half, "sqlite:///data/puskesmas.db")
-        clinic = open_clinic(config, plugins=plugins)
+        shutil.copytree(folder / MODEL, own / half)
+        clinic = open_clinic(load_config(own / half / CONFIG_NAME, {}), plugins=plugins)
         open_counter(clinic, 1, "session-1", STAFF)
         halls.append(Hall(clinic))
     return Case(name, *halls)
