@@ -125,6 +125,12 @@ def test_a_printer_is_set_up_and_its_trouble_seen_to(
     )
     expect(office.locator(".ep-jobs li").first).to_contain_text(number)
     look(office, tmp_path / "queue.png")
+    office.goto(f"{server.url}/admin/plugins/escpos_printer")
+    checks = office.locator(".of-checks")
+    expect(checks).to_contain_text("lihat halaman Printer tiket: Kiosk depan, Loket lama")
+    expect(checks).to_contain_text("cetakan 24 jam terakhir yang perlu dilihat: 1")
+    look(office, tmp_path / "checks.png")
+    office.goto(f"{server.url}{HOME}")
     office.locator(".ep-jobs li").first.get_by_role("button", name="Cetak lagi").click()
     expect(office.get_by_role("alert")).to_contain_text("Tidak tercetak.")
     printer.faults.paper = "ok"

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from fake_printer import TcpPrinter
@@ -10,6 +11,7 @@ from puskesmas_queue.api import Role
 from puskesmas_queue.testing import ClinicUnderTest
 from puskesmas_queue_escpos_printer import health, jobs, plugin, printers
 from puskesmas_queue_escpos_printer.printers import PrinterSetup
+from puskesmas_queue_escpos_printer.protocol import State
 from puskesmas_queue_escpos_printer.reasons import WORDS, Reason
 from puskesmas_queue_escpos_printer.settings import Settings
 
@@ -219,24 +221,42 @@ def test_a_place_that_is_none_is_told(clinic, kiosk, kind, name, words):
 
 
 def test_doctor_hears_of_each_printer(clinic, switched_on):
-    assert health.look_at_printers(clinic.context(NAME)).state == "note"
+    """It names those that are the worst off."""
+
+    def told() -> tuple[str, str]:
+        found = health.look_at_printers(clinic.context(NAME))
+        return found.state, found.line()
+
+    assert told() == ("note", "no printer is in use")
     one, other = switched_on(TcpPrinter()), switched_on(TcpPrinter())
     for name, printer in (("A", one), ("B", other)):
         printers.add(clinic.context(NAME), PrinterSetup(name, "tcp", printer.address))
-    assert health.look_at_printers(clinic.context(NAME)).text == "A: ready; B: ready"
+    assert told() == ("ok", "ready: A, B")
     one.near_end = True
-    found = health.look_at_printers(clinic.context(NAME))
-    assert (found.state, found.text) == ("note", "A: ready, paper nearly out; B: ready")
+    assert told() == ("note", "paper is nearly out: A")
     other.stop()
+    assert told() == ("wrong", "cannot be reached: B")
+    one.stop()
+    assert told() == ("wrong", "cannot be reached: A, B")
+
+
+def test_doctor_names_printers_of_several_troubles(clinic, switched_on):
+    one, other = switched_on(TcpPrinter()), switched_on(TcpPrinter())
+    for name, printer in (("50 %(names)s", one), ("B", other)):
+        printers.add(clinic.context(NAME), PrinterSetup(name, "tcp", printer.address))
+    other.stop()
+    one.no_paper = True
     found = health.look_at_printers(clinic.context(NAME))
-    assert (found.state, found.text.split("; ")[1]) == ("wrong", "B: refused")
+    assert (found.state, found.text) == ("wrong", health.MIXED)
+    assert found.line().endswith(": 50 %(names)s, B")
 
 
 def test_doctor_hears_of_jobs_that_nobody_saw_to(clinic, kiosk, tcp):
     assert health.look_at_jobs(clinic.context(NAME)).state == "ok"
     tcp.is_silent = True
     clinic.print_slip(clinic.issue(), "escpos")
-    assert "1 unsure" in health.look_at_jobs(clinic.context(NAME)).text
+    found = health.look_at_jobs(clinic.context(NAME))
+    assert found.line() == "jobs of the last 24 h that nobody saw to: 1"
 
 
 # Words
@@ -244,6 +264,18 @@ def test_doctor_hears_of_jobs_that_nobody_saw_to(clinic, kiosk, tcp):
 
 def test_every_reason_has_words():
     assert set(WORDS) == set(Reason)
+
+
+def test_what_doctor_says_is_there_in_indonesian():
+    """The page of the plugin says it so."""
+    source = (PACKAGE / "health.py").read_text("utf-8")
+    said = {*re.findall(r'Health\("\w+", "([^"]+)"', source), *health.TROUBLE.values()}
+    said |= {health.MIXED, health.NO_TABLES, *(check.name for check in health.CHECKS)}
+    catalogue = (PACKAGE / "locale/id/LC_MESSAGES/messages.po").read_text("utf-8")
+    assert said == set(re.findall(r'^msgid "(.+)"$', catalogue, re.MULTILINE))
+    assert re.findall(r'^msgstr ""$', catalogue, re.MULTILINE) == ['msgstr ""']
+    states = {state for state in get_args(State) if state not in ("ready", "cannot_tell")}
+    assert set(health.TROUBLE) == states
 
 
 def test_every_text_is_there_in_english(clinic, kiosk):

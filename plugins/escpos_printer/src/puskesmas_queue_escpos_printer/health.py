@@ -1,6 +1,6 @@
-"""What `doctor` looks at."""
+"""What `doctor` and the page of the plugin look at."""
 
-from collections import Counter
+from collections.abc import Iterable
 from datetime import timedelta
 
 from puskesmas_queue.api import Context, Health, HealthCheck, PluginDataUnavailable
@@ -8,22 +8,37 @@ from puskesmas_queue_escpos_printer import jobs, printers, watch
 from puskesmas_queue_escpos_printer.printers import Printer
 
 JOB_HOURS = 24
+NO_TABLES = "its tables cannot be reached: %(why)s"
+TROUBLE = {
+    "no_paper": "paper is out: %(names)s",
+    "cover_open": "the cover is open: %(names)s",
+    "error": "jammed or broken: %(names)s",
+    "offline": "not ready: %(names)s",
+    "away": "cannot be reached: %(names)s",
+    "unknown": "does not say how it is: %(names)s",
+}
+"""By the state of the printers."""
+MIXED = "several troubles, see the page of the printers: %(names)s"
 
 
 def look_at_printers(ctx: Context) -> Health:
-    """Ask every printer how it is, and say it of each."""
+    """Ask every printer how it is, and name those that are the worst off."""
     try:
         watch.look_at_all(ctx, [one for one in printers.all_printers(ctx) if one.is_active])
-        known = printers.all_printers(ctx)
+        known = [one for one in printers.all_printers(ctx) if one.is_active]
     except PluginDataUnavailable as error:
-        return Health("wrong", str(error))
+        return Health("wrong", NO_TABLES, {"why": str(error)})
     if not known:
-        return Health("note", "no printer is set up")
-    text = "; ".join(f"{one.name}: {_words(one)}" for one in known)
-    if any(one.is_in_trouble for one in known):
-        return Health("wrong", text)
-    is_near_end = any(one.is_active and one.status.is_near_end for one in known)
-    return Health("note" if is_near_end else "ok", text)
+        return Health("note", "no printer is in use")
+    troubled = [one for one in known if one.is_in_trouble]
+    if troubled:
+        states = {one.status.state for one in troubled}
+        text = MIXED if len(states) > 1 else TROUBLE[states.pop()]
+        return Health("wrong", text, _names(troubled))
+    nearly_out = [one for one in known if one.status.is_near_end]
+    if nearly_out:
+        return Health("note", "paper is nearly out: %(names)s", _names(nearly_out))
+    return Health("ok", "ready: %(names)s", _names(known))
 
 
 def look_at_jobs(ctx: Context) -> Health:
@@ -31,24 +46,16 @@ def look_at_jobs(ctx: Context) -> Health:
     try:
         found = jobs.in_trouble(ctx, ctx.now - timedelta(hours=JOB_HOURS), limit=1000)
     except PluginDataUnavailable as error:
-        return Health("wrong", str(error))
+        return Health("wrong", NO_TABLES, {"why": str(error)})
+    hours = {"hours": JOB_HOURS}
     if not found:
-        return Health("ok", f"every job of the last {JOB_HOURS} h is printed or seen to")
-    counts = Counter(one.state for one in found)
-    text = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
-    return Health("note", f"nobody saw to {text} of the last {JOB_HOURS} h")
+        return Health("ok", "every job of the last %(hours)s h is printed or seen to", hours)
+    counts = {"count": len(found), **hours}
+    return Health("note", "jobs of the last %(hours)s h that nobody saw to: %(count)s", counts)
 
 
 CHECKS = [HealthCheck("printers", look_at_printers), HealthCheck("jobs", look_at_jobs)]
 
 
-def _words(printer: Printer) -> str:
-    if not printer.is_active:
-        return "switched off"
-    if not printer.seen_ms:
-        return "not seen yet"
-    status = printer.status
-    words = status.state.replace("_", " ")
-    if status.state in ("away", "unknown") and status.reason is not None:
-        words = status.reason.words
-    return f"{words}, paper nearly out" if status.is_near_end else words
+def _names(some: Iterable[Printer]) -> dict[str, str]:
+    return {"names": ", ".join(one.name for one in some)}
