@@ -7,7 +7,7 @@ from sqlalchemy import event
 
 from puskesmas_queue.live.topics import LiveTopics
 from puskesmas_queue.services.options import set_option
-from puskesmas_queue.services.speech import heartbeat
+from puskesmas_queue.services.speech import heartbeat, leave
 from puskesmas_queue.services.topics import VOICES_TOPIC, speech_topic
 from puskesmas_queue.services.voices import VoiceWatch, voice_trouble
 from puskesmas_queue.web.rendering import Rendering
@@ -64,6 +64,28 @@ def test_a_tv_whose_sound_waits_for_a_touch_is_muted(clinic, watch):
 
     heartbeat(clinic, "main", TV, False)
     assert seen(clinic, watch) == "muted"
+
+
+def test_what_happens_between_two_looks_is_told(clinic, watch):
+    """A TV that comes and goes within a second leaves nobody with a word that is not true."""
+    assert seen(clinic, watch) == "away"
+    told = []
+
+    for has_voice in (True, False, True):
+        heartbeat(clinic, "main", TV, has_voice)
+        told.append(voice_trouble(clinic, "main"))
+    leave(clinic, "main", TV)
+
+    assert told == [None, "muted", None]
+    assert voice_trouble(clinic, "main") == "away"
+
+
+def test_one_that_comes_back_as_it_is_missed_is_missed_again(clinic, watch):
+    heartbeat(clinic, "main", TV, True)
+    assert seen(clinic, watch, 15) == "away"
+    heartbeat(clinic, "main", TV, True)
+    assert voice_trouble(clinic, "main") is None
+    assert [seen(clinic, watch, 5) for _ in range(3)] == [None, None, "away"]
 
 
 def test_the_other_screens_are_told_that_nobody_speaks(clinic, watch):

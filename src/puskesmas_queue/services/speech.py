@@ -6,6 +6,7 @@ Source: domain rules, section 8.
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.domain.announcements import (
@@ -16,12 +17,14 @@ from puskesmas_queue.domain.announcements import (
 )
 from puskesmas_queue.domain.errors import InvalidRequest
 from puskesmas_queue.domain.tickets import Ticket
-from puskesmas_queue.services.topics import line_topic, speech_topic
+from puskesmas_queue.services.topics import VOICES_TOPIC, line_topic, speech_topic
 from puskesmas_queue.storage import speech as rows
 from puskesmas_queue.storage.speech import Announced, Heard, Speaker
 from puskesmas_queue.storage.transaction import Reading, Tx
 
 LONGEST_SCREEN_ID = 64
+VoiceTrouble = Literal["away", "muted"]
+"""`away`: no screen is heard of. `muted`: those that are have no sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ def heartbeat(clinic: Clinic, zone: str, screen: str, has_voice: bool) -> Speech
             if speaker is None or speaker.screen != screen:
                 restart(tx, zone)
                 tx.touch(speech_topic(zone))
+            if trouble_of(speaker, tx.now) != (None if has_voice else "muted"):
+                tx.touch(VOICES_TOPIC)
         advance(tx, zone)
 
     clinic.db.write(run)
@@ -97,7 +102,7 @@ def leave(clinic: Clinic, zone: str, screen: str) -> None:
         speaker = rows.heard(tx, zone).speaker
         if speaker is not None and speaker.screen == screen:
             rows.dismiss(tx, zone)
-            tx.touch(speech_topic(zone))
+            tx.touch(VOICES_TOPIC, speech_topic(zone))
 
     clinic.db.write(run)
 
@@ -105,6 +110,13 @@ def leave(clinic: Clinic, zone: str, screen: str) -> None:
 def is_heard(speaker: Speaker, now: datetime) -> bool:
     """Say whether a speaker was heard of lately; a clock that was set back keeps none."""
     return abs(now - speaker.seen_at) < SPEAKER_LOST_AFTER
+
+
+def trouble_of(speaker: Speaker | None, now: datetime) -> VoiceTrouble | None:
+    """Say what is wrong with the screen that speaks in a hall."""
+    if speaker is None or not is_heard(speaker, now):
+        return "away"
+    return None if speaker.has_voice else "muted"
 
 
 def tick(clinic: Clinic, zone: str) -> Speaker | None:
