@@ -94,6 +94,8 @@ class Pages:
     def close(self) -> None:
         """Close every page that was opened."""
         for context in self.contexts:
+            # A request that still waits for `_route` could keep the browser from closing.
+            context.unroute_all(behavior="ignoreErrors")
             context.close()
 
     def _route(self, route: Route) -> None:
