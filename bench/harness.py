@@ -21,21 +21,21 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from puskesmas_queue.cli.context import command_actor
+from puskesmas_queue.cli.init import Wishes, configuration, make_clinic
+from puskesmas_queue.clinic import Clinic, open_clinic
+from puskesmas_queue.domain.access import Role
+from puskesmas_queue.domain.devices import DeviceKind
+from puskesmas_queue.services.accounts import add_user
+from puskesmas_queue.services.options import set_option
+from puskesmas_queue.settings import CONFIG_NAME, Config, build_config, load_config
+from puskesmas_queue.storage.tables import counters as counter_rows
+from support import postgres  # the tests' way to a private server
+from support.machines import hall_cookies
+
 BENCH = Path(__file__).parent
-sys.path.insert(0, str(BENCH.parent / "tests"))
-
-from puskesmas_queue.cli.context import command_actor  # noqa: E402
-from puskesmas_queue.cli.init import Wishes, configuration, make_clinic  # noqa: E402
-from puskesmas_queue.clinic import Clinic, open_clinic  # noqa: E402
-from puskesmas_queue.domain.access import Role  # noqa: E402
-from puskesmas_queue.domain.devices import DeviceKind  # noqa: E402
-from puskesmas_queue.services.accounts import add_user  # noqa: E402
-from puskesmas_queue.services.options import set_option  # noqa: E402
-from puskesmas_queue.settings import CONFIG_NAME, Config, build_config, load_config  # noqa: E402
-from puskesmas_queue.storage.tables import counters as counter_rows  # noqa: E402
-from support import postgres  # noqa: E402  # the tests' way to a private server
-from support.machines import hall_cookies  # noqa: E402
-
 START_S = 60
 RUNS, QUICK_RUNS = 5, 2
 KIOSKS = 32

@@ -231,7 +231,7 @@ def test_doctor_hears_of_each_printer(clinic, switched_on):
     one, other = switched_on(TcpPrinter()), switched_on(TcpPrinter())
     for name, printer in (("A", one), ("B", other)):
         printers.add(clinic.context(NAME), PrinterSetup(name, "tcp", printer.address))
-    assert told() == ("ok", "ready: A, B")
+    assert told() == ("ok", "no trouble: A, B")
     one.near_end = True
     assert told() == ("note", "paper is nearly out: A")
     other.stop()

@@ -71,7 +71,8 @@ def heartbeat(clinic: Clinic, zone: str, screen: str, has_voice: bool) -> Speech
             if speaker is None or speaker.screen != screen:
                 restart(tx, zone)
                 tx.touch(speech_topic(zone))
-            if trouble_of(speaker, tx.now) != (None if has_voice else "muted"):
+            appointed = Speaker(screen, has_voice, tx.now)
+            if trouble_of(appointed, tx.now) != trouble_of(speaker, tx.now):
                 tx.touch(VOICES_TOPIC)
         advance(tx, zone)
 

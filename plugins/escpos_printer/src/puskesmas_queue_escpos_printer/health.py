@@ -38,7 +38,7 @@ def look_at_printers(ctx: Context) -> Health:
     nearly_out = [one for one in known if one.status.is_near_end]
     if nearly_out:
         return Health("note", "paper is nearly out: %(names)s", _names(nearly_out))
-    return Health("ok", "ready: %(names)s", _names(known))
+    return Health("ok", "no trouble: %(names)s", _names(known))
 
 
 def look_at_jobs(ctx: Context) -> Health:
