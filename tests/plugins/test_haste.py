@@ -16,6 +16,8 @@ USUAL_S = 0.003
 @pytest.fixture(autouse=True)
 def usual():
     """Another interval than Python's own, so that it is seen to be put back."""
+    # What a test before this one left behind in C is in haste for its first pauses.
+    until(lambda: sys.getswitchinterval() > HASTE_S * 2)
     before = sys.getswitchinterval()
     sys.setswitchinterval(USUAL_S)
     yield
@@ -106,6 +108,48 @@ def test_what_does_not_let_itself_be_ended_gives_way_as_long_as_it_is_told(monke
     until(lambda: not guard.is_running)
     until(lambda: interval() == USUAL_S)
     assert len(swallowed) == 2
+
+
+def test_what_is_left_behind_in_c_changes_nothing_while_it_waits(monkeypatch):
+    """Nothing ends it; it may be there for as long as the server is, and holds nobody up."""
+    monkeypatch.setattr(guards, "AGAIN_S", (0.1, 0.1, 30))
+    lock = threading.Lock()
+    guard = Guard()
+    with lock:
+        with pytest.raises(NoAnswer):
+            guard.call(lambda: lock.acquire(timeout=20), 0.1, 0.05)
+        guard.end()
+        until(lambda: interval() == USUAL_S)
+        assert guard.is_running
+        time.sleep(0.3)
+        assert interval() == USUAL_S
+    until(lambda: not guard.is_running)
+
+
+def test_what_wakes_up_and_computes_gives_way_again(monkeypatch):
+    """The one that was left behind waits in C first, and swallows what is raised in it twice."""
+    monkeypatch.setattr(guards, "AGAIN_S", (0.1,) * 20)
+    lock, swallowed = threading.Lock(), []
+
+    def stubborn() -> None:
+        while len(swallowed) < 2:
+            try:
+                if not swallowed:
+                    lock.acquire(timeout=20)
+                spin()
+            except BaseException as error:
+                swallowed.append(type(error))
+        spin()
+
+    guard = Guard()
+    with lock:
+        with pytest.raises(NoAnswer):
+            guard.call(stubborn, 0.1, 0.05)
+        guard.end()
+        until(lambda: interval() == USUAL_S)
+    until(lambda: interval() == HASTE_S)
+    until(lambda: not guard.is_running)
+    until(lambda: interval() == USUAL_S)
 
 
 def test_the_last_of_several_puts_it_back():

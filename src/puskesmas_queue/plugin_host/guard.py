@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
 from puskesmas_queue.plugin_host.describing import (
@@ -167,7 +167,10 @@ class Guard:
         clock_of = getattr(time, "pthread_getcpuclockid", None)
         if clock_of is None or self._thread.ident is None or not self._thread.is_alive():
             return 0.0
-        computed: float = time.clock_gettime(clock_of(self._thread.ident))
+        try:
+            computed: float = time.clock_gettime(clock_of(self._thread.ident))
+        except OSError:
+            return 0.0  # It ended just now, and its clock with it.
         return computed
 
     def retire(self) -> None:
@@ -195,12 +198,16 @@ class Guard:
             threading.Thread(target=self._insist, name="hook-guard-end", daemon=True).start()
 
     def _insist(self) -> None:
-        with haste.while_computing():
-            for pause_s in AGAIN_S:
+        """Raise again; in haste only while it computes: what waits in C holds nobody up."""
+        computed_s, is_computing = self._computed_s(), True
+        for pause_s in AGAIN_S:
+            with haste.while_computing() if is_computing else nullcontext():
                 self._thread.join(pause_s)
-                if not self._thread.is_alive():
-                    return
-                self._raise()
+            if not self._thread.is_alive():
+                return
+            before_s, computed_s = computed_s, self._computed_s()
+            is_computing = computed_s - before_s > COMPUTING_S
+            self._raise()
 
     def _raise(self) -> None:
         if self._thread.ident is not None:
