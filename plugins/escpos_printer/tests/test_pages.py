@@ -1,19 +1,23 @@
 """What staff and administrators see and do."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import get_args
 
 import pytest
 from fake_printer import TcpPrinter
+from sqlalchemy import Connection, select
 
 from puskesmas_queue.api import Role
 from puskesmas_queue.testing import ClinicUnderTest
 from puskesmas_queue_escpos_printer import health, jobs, plugin, printers
+from puskesmas_queue_escpos_printer.jobs import Order
 from puskesmas_queue_escpos_printer.printers import PrinterSetup
 from puskesmas_queue_escpos_printer.protocol import State
 from puskesmas_queue_escpos_printer.reasons import WORDS, Reason
 from puskesmas_queue_escpos_printer.settings import Settings
+from puskesmas_queue_escpos_printer.tables import JOBS
 
 NAME = "escpos_printer"
 PACKAGE = Path(plugin.__file__).parent
@@ -257,6 +261,26 @@ def test_doctor_hears_of_jobs_that_nobody_saw_to(clinic, kiosk, tcp):
     clinic.print_slip(clinic.issue(), "escpos")
     found = health.look_at_jobs(clinic.context(NAME))
     assert found.line() == "jobs of the last 24 h that nobody saw to: 1"
+
+
+def test_doctor_counts_all_jobs_that_nobody_saw_to(clinic):
+    """However many there are: none of them is read for it, and those of another day not counted."""
+    ctx = clinic.context(NAME)
+    jobs.claim(ctx, Order("code", "first-print-0000", "ticket", "A-001", "kiosk", "Depan", "{}"))
+
+    def copy(connection: Connection) -> None:
+        row = dict(connection.execute(select(JOBS)).one()._mapping)
+        old = ctx.now - timedelta(hours=health.JOB_HOURS, seconds=1)
+        made = [{"created_at": ctx.now}] * 1200 + [{"created_at": old}, {"is_settled": True}]
+        made += [{"slip": ""}, {"state": "printed"}]
+        for n, more in enumerate(made, 1):
+            connection.execute(JOBS.insert(), {**row, "state": "failed", "job": f"{n}", **more})
+
+    ctx.data.write(copy)
+
+    found = health.look_at_jobs(ctx)
+
+    assert found.line() == "jobs of the last 24 h that nobody saw to: 1200"
 
 
 # Words

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, case, delete, select, update
+from sqlalchemy import Connection, Row, case, delete, func, select, update
 
 from puskesmas_queue.api import Context
 from puskesmas_queue.plugin_tables import insert, own_data
@@ -199,19 +199,23 @@ def in_trouble(ctx: Context, since: datetime, limit: int = 20) -> list[Job]:
     """Return the jobs that staff should look at, newest first."""
     query = (
         select(JOBS)
-        .where(
-            JOBS.c.clinic_id == ctx.clinic_id,
-            JOBS.c.created_at >= since,
-            JOBS.c.state.in_(TROUBLE),
-            JOBS.c.slip != "",
-            JOBS.c.is_settled.is_(False),
-        )
+        .where(*_troubled(ctx, since))
         .order_by(JOBS.c.created_at.desc(), JOBS.c.job)
         .limit(limit)
     )
 
     def run(connection: Connection) -> list[Job]:
         return [_job(row) for row in connection.execute(query)]
+
+    return own_data(ctx).read(run)
+
+
+def count_in_trouble(ctx: Context, since: datetime) -> int:
+    """Count the jobs that staff should look at."""
+    query = select(func.count()).select_from(JOBS).where(*_troubled(ctx, since))
+
+    def run(connection: Connection) -> int:
+        return connection.scalar(query) or 0
 
     return own_data(ctx).read(run)
 
@@ -281,6 +285,16 @@ def forget(ctx: Context, before: datetime) -> None:
         connection.execute(statement)
 
     own_data(ctx).write(run)
+
+
+def _troubled(ctx: Context, since: datetime) -> Sequence[Any]:
+    return (
+        JOBS.c.clinic_id == ctx.clinic_id,
+        JOBS.c.created_at >= since,
+        JOBS.c.state.in_(TROUBLE),
+        JOBS.c.slip != "",
+        JOBS.c.is_settled.is_(False),
+    )
 
 
 def _one(ctx: Context, order: Order) -> Sequence[Any]:
