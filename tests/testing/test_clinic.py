@@ -17,6 +17,7 @@ from puskesmas_queue.api import (
     TextAnswer,
     hookimpl,
 )
+from puskesmas_queue.domain.errors import EdgeNotAllowed
 from puskesmas_queue.domain.events import FACTS
 from puskesmas_queue.storage import migrate
 from puskesmas_queue.testing import (
@@ -73,6 +74,35 @@ def test_a_ticket_goes_through_the_hall(puskesmas_clinic):
     assert puskesmas_clinic.complete(puskesmas_clinic.serve(called)).state == "completed"
     assert puskesmas_clinic.skip(puskesmas_clinic.call_next()).number == "A-001"
     assert puskesmas_clinic.call_next() is None
+
+
+def test_a_ticket_that_is_passed_on_keeps_its_number_and_its_hooks_name_the_new_unit(
+    puskesmas_clinics,
+):
+    heard = []
+
+    def hear(fact, ticket):
+        heard.append((fact.kind, ticket.number, ticket.unit, ticket.lane))
+
+    facts = ("ticket_called", "ticket_completed")
+    plugin = type("P", (), {kind: staticmethod(hookimpl(hear)) for kind in facts})()
+    clinic = puskesmas_clinics(units=plugin)
+    waiting = clinic.transfer(clinic.issue("umum"), "gigi", Lane.PRIORITY)
+    assert (waiting.number, waiting.unit) == ("A-001", "gigi")
+
+    called = clinic.call_next()
+    clinic.deliver()
+    served = clinic.transfer(clinic.serve(called), "kia")
+    assert (served.id, served.state, served.counter) == (called.id, "serving", 1)
+    clinic.complete(served)
+
+    clinic.deliver()
+    assert heard == [
+        ("ticket_called", "A-001", "gigi", "priority"),
+        ("ticket_completed", "A-001", "kia", "priority"),
+    ]
+    with pytest.raises(EdgeNotAllowed):
+        clinic.transfer(served, "umum")
 
 
 def test_facts_wait_for_deliver_and_come_again(puskesmas_clinics):

@@ -38,6 +38,7 @@ from puskesmas_queue.services import (
     providers,
     sessions,
     tickets,
+    transfers,
 )
 from puskesmas_queue.settings import ClinicConfig, Config, DatabaseConfig, SecurityConfig
 from puskesmas_queue.storage import faults as fault_rows
@@ -193,6 +194,16 @@ class ClinicUnderTest:
     def cancel(self, ticket: Ticket, reason: str = "salah poli") -> Ticket:
         """Cancel a ticket."""
         return tickets.cancel_ticket(self.clinic, ticket.id, reason, STAFF)
+
+    def transfer(
+        self, ticket: Ticket, unit: str, lane: Lane | None = None, reason: str = "salah poli"
+    ) -> Ticket:
+        """
+        Pass a ticket on to another unit; its number stays, no hook tells of it.
+
+        At a counter that takes the unit it goes on there, else it is called again.
+        """
+        return transfers.transfer_ticket(self.clinic, ticket.id, unit, lane, reason, STAFF)
 
     # Time
 
