@@ -28,6 +28,7 @@ from puskesmas_queue.domain.errors import StorageUnavailable
 from puskesmas_queue.domain.options import OPTIONS, option
 from puskesmas_queue.extensions import Context
 from puskesmas_queue.plugin_config import PluginConfigs
+from puskesmas_queue.plugin_host.beginnings import Beginnings
 from puskesmas_queue.plugin_host.contributions import Contributions
 from puskesmas_queue.plugin_host.dispatch import Dispatcher
 from puskesmas_queue.plugin_host.registry import load_plugins
@@ -154,6 +155,7 @@ class Clinic:
             db, self.plugins, config.key_path, lambda: self._context(clock.now()), self.hooks.report
         )
         self.contributions = Contributions(self.plugins, self.plugin_context, self.hooks.report)
+        self.beginnings = Beginnings()
         db.listener = self._committed
         db.audience = self._audience
         known = db.read(topics.load)

@@ -17,6 +17,7 @@ from puskesmas_queue.api import (
     Panel,
     Permission,
     PluginRoute,
+    Printed,
     Printer,
     Simulator,
     TextAnswer,
@@ -24,16 +25,19 @@ from puskesmas_queue.api import (
     hookimpl,
 )
 from puskesmas_queue.clinic import Clinic, open_clinic
-from puskesmas_queue.domain.access import Actor
+from puskesmas_queue.domain.access import SYSTEM, Actor
 from puskesmas_queue.domain.errors import PluginDataUnavailable
 from puskesmas_queue.plugin_host import asking, contributions, dispatch
 from puskesmas_queue.plugin_host.guard import Guard, NoAnswer
 from puskesmas_queue.plugin_host.outcomes import Fault, PluginFailed
 from puskesmas_queue.plugin_host.rests import FIRST_REST_S, LONGEST_REST_S, Rests
 from puskesmas_queue.services import plugin_health as health
-from puskesmas_queue.services import tickets
+from puskesmas_queue.services import providers, tickets
 from puskesmas_queue.services.doctoring import plugin_faults
+from puskesmas_queue.services.options import set_option
 from puskesmas_queue.services.plugins import switch_on
+from puskesmas_queue.services.printer_alerts import alerts
+from puskesmas_queue.services.providers import PrintOrder, print_slip
 from puskesmas_queue.storage.plugin_data import plugin_database
 from puskesmas_queue.workers import plugins as lives
 from puskesmas_queue.workers.outbox import Outbox
@@ -154,6 +158,67 @@ def test_a_start_that_raises_is_named_and_facts_come(open_with):
         until(lambda: seen == ["A-001"])
     (line,) = fault_lines(clinic)
     assert line.startswith("diary startup raised: OSError: no cable (test_life.py:")
+
+
+class Slow:
+    """A printer whose plugin begins when it is let."""
+
+    def __init__(self):
+        self.go_on = threading.Event()
+        self.slips = []
+
+    @hookimpl
+    def startup(self):
+        self.go_on.wait(20)
+
+    @hookimpl
+    def register_printers(self):
+        return [Printer("slow", lambda slip, ctx: self.slips.append(slip) or Printed("printed"))]
+
+
+def order(clinic: Clinic) -> PrintOrder:
+    set_option(clinic, "kiosk.printers", "slow, browser", SYSTEM)
+    request = TicketRequest(unit="umum", lane=Lane.GENERAL)
+    return PrintOrder(tickets.issue_ticket(clinic, request, KIOSK).code, "id")
+
+
+def test_a_slip_waits_for_a_printer_that_begins(open_with):
+    """In the first second of a server: it comes out of that printer, and nobody is alarmed."""
+    slow, found = Slow(), []
+    clinic = open_with(slow=slow)
+    wanted = order(clinic)
+    with living(clinic):
+        asking = threading.Thread(target=lambda: found.append(print_slip(clinic, wanted)))
+        asking.start()
+        asking.join(0.3)
+        assert (asking.is_alive(), slow.slips) == (True, [])
+        slow.go_on.set()
+        asking.join(15)
+        assert found == [Printed("printed")]
+        assert print_slip(clinic, order(clinic)).state == "printed"
+    assert len(slow.slips) == 2
+    assert alerts(clinic) == []
+
+
+def test_a_printer_that_only_begins_is_nothing_to_see_to(open_with, monkeypatch):
+    """Where it takes too long the next one prints; no alert is left that nothing would end."""
+    monkeypatch.setattr(providers, "BEGIN_S", 0.1)
+    slow = Slow()
+    clinic = open_with(slow=slow)
+    with living(clinic):
+        assert print_slip(clinic, order(clinic)).state == "by_page"
+        assert (slow.slips, alerts(clinic)) == ([], [])
+        slow.go_on.set()
+
+
+def test_a_printer_whose_start_failed_is_asked(open_with, monkeypatch):
+    """Nobody waits for it any more, and staff hear how it fares."""
+    monkeypatch.setattr(lives, "STARTUP_DEADLINE_S", 0.2)
+    slow = Slow()
+    clinic = open_with(slow=slow)
+    with living(clinic):
+        assert print_slip(clinic, order(clinic)).state == "printed"
+        slow.go_on.set()
 
 
 # Health

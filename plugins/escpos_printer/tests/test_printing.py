@@ -317,7 +317,7 @@ def lost(ctx: Context, state: str, seconds: float) -> None:
     """Leave a job as a process that died leaves it; its lease ended so long ago."""
     jobs.claim(ctx, order())
     lease = jobs.now_ms() - int(seconds * 1000)
-    values = {"state": state, "lease_ms": lease, "printer_name": "Kiosk"}
+    values = {"state": state, "lease_ms": lease, "printer_name": "Kiosk", "claim": "another"}
     ctx.data.write(lambda connection: connection.execute(update(JOBS).values(**values)))
 
 
@@ -355,6 +355,17 @@ def test_a_start_ends_what_the_last_one_left(ctx, there, tcp):
     (job,) = jobs.latest(ctx)
     assert (job.state, job.reason, job.needs_somebody) == ("unsure", Reason.INTERRUPTED, True)
     assert go(ctx, 2).state == "printed"
+
+
+def test_a_start_takes_no_job_from_its_own_process(ctx, there, tcp):
+    """One that was asked for before it was done, say in the first second: it is printed as ever."""
+    there("Kiosk", tcp)
+    tcp.print_s = 0.5
+    plugin.shutdown(ctx)
+    found = together(lambda: go(ctx), lambda: time.sleep(0.2) or plugin.startup(ctx))
+    assert found[0] == printing.Outcome("printed", None, "Kiosk")
+    (job,) = jobs.latest(ctx)
+    assert (job.state, job.needs_somebody) == ("printed", False)
 
 
 def test_the_end_of_the_server_waits_for_a_job(ctx, there, tcp):

@@ -24,6 +24,8 @@ from puskesmas_queue.services.printer_alerts import note
 from puskesmas_queue.storage import speech
 
 PRINT_DEADLINE_S = 10.0
+BEGIN_S = 8.0
+"""So long a slip waits for a plugin that only begins: who switched the server on is in a hurry."""
 SPEAK_DEADLINE_S = 1.0
 READ_DEADLINE_S = 5.0
 """A page is longer than a call, and nobody in the hall waits for it."""
@@ -106,6 +108,9 @@ def print_slip(clinic: Clinic, order: PrintOrder) -> Printed:
     known = clinic.contributions.printers()
     for name in clinic.settings.get("kiosk.printers"):
         plugin, printer = known.get(name, ("", None))
+        if not clinic.beginnings.wait(plugin, BEGIN_S):
+            # It only begins: nothing is the matter that staff could see to.
+            continue
         # One that nobody brings prints nothing, but what the last one said is the better reason.
         met = Printed("failed") if printer is None else _print(clinic, plugin, printer, slip)
         at = PrinterPlace(order.zone or ticket.zone, slip.place, slip.place_name, name)

@@ -29,6 +29,7 @@ class PluginLives:
     def start(self) -> None:
         """Begin them all."""
         data = self._clinic.plugin_data
+        self._clinic.beginnings.add(self._clinic.plugins.names)
         for name in self._clinic.plugins.names:
             if name not in data:
                 self._start(name)
@@ -75,6 +76,7 @@ class PluginLives:
                 )
         except PluginFailed as error:
             log.debug("plugin %s began badly: %s", plugin, error)
+        clinic.beginnings.end(plugin)
         self._outbox.start(plugin)
 
     def _end(self, plugin: str) -> None:

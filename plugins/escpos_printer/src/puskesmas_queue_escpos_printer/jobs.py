@@ -28,6 +28,8 @@ SENDING_S = 60.0
 """Longer than a printer's `Limits.whole_s` with all around it."""
 LONGEST_DETAIL = 200
 TROUBLE = ("unsure", "failed")
+_PROCESS = secrets.token_hex(8)
+"""Begins the claims of this process: what it has itself is not lost."""
 
 JobState = Literal["waiting", "sending", "printed", "unsure", "failed"]
 
@@ -96,7 +98,7 @@ def claim(ctx: Context, order: Order) -> str | None:
     Returns:
         What the other functions ask for; None where the job was there before.
     """
-    mine = secrets.token_hex(8)
+    mine = _PROCESS + secrets.token_hex(8)
     row = {
         "clinic_id": ctx.clinic_id,
         "subject": order.subject,
@@ -247,7 +249,7 @@ def release_lost(ctx: Context, *, is_starting: bool = False) -> int:
 
     Args:
         is_starting: The server begins. On SQLite it is the only one: every job that has not
-            ended is lost then, however short ago it was begun.
+            ended and is not its own is lost then, however short ago it was begun.
 
     Returns:
         How many there were.
@@ -263,7 +265,9 @@ def release_lost(ctx: Context, *, is_starting: bool = False) -> int:
 
     def are_lost(connection: Connection) -> tuple[Any, ...]:
         is_alone = is_starting and connection.dialect.name == "sqlite"
-        return own if is_alone else (*own, JOBS.c.lease_ms < now_ms())
+        if is_alone:
+            return (*own, ~JOBS.c.claim.startswith(_PROCESS))
+        return (*own, JOBS.c.lease_ms < now_ms())
 
     def look(connection: Connection) -> bool:
         found = select(JOBS.c.job).where(*are_lost(connection)).limit(1)
