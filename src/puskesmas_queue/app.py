@@ -27,13 +27,14 @@ from puskesmas_queue.services.readiness import Readiness
 from puskesmas_queue.settings import load_config
 from puskesmas_queue.web.assets import VersionedFiles
 from puskesmas_queue.web.compression import Compression
-from puskesmas_queue.web.errors import crash_text, error_response
+from puskesmas_queue.web.errors import crash_text, error_page, error_response
 from puskesmas_queue.web.limits import Limits
 from puskesmas_queue.web.metrics import Metrics
 from puskesmas_queue.web.observing import Observed
 from puskesmas_queue.web.page import Page
 from puskesmas_queue.web.plugin_screens import PluginScreens
 from puskesmas_queue.web.public_port import PhoneRoutes
+from puskesmas_queue.web.refusals import Refusals
 from puskesmas_queue.web.rendering import STATIC, Rendering
 from puskesmas_queue.web.routes import (
     account,
@@ -171,6 +172,7 @@ def make_app(
     app.state.hub = hub
     app.state.api = interface
     app.state.limits = limits
+    app.state.refusals = Refusals()
     app.state.metrics = metrics
     app.state.readiness = Readiness(clinic)
     app.state.is_demo = demo_state is not None
@@ -203,5 +205,4 @@ def _crash(request: Request, error: Exception) -> Response:
     if api.is_call(request):
         return api.crash(request)
     page = Page(bare(request))
-    title, detail = crash_text(page)
-    return page.render("error.html", status=500, title=title, detail=detail, status_code=500)
+    return error_page(page, 500, crash_text(page))

@@ -89,10 +89,11 @@ def test_a_second_tap_stops_it(kiosk: Page, voice: FolderVoice):
     kiosk.wait_for_timeout(300)
     (note,) = played(kiosk)
     assert note["to"] - note["from"] < 5_000
+    asked = voice.asked()
 
     speaker(kiosk).click()
     until(kiosk, "window.played.length === 2")
-    assert len(voice.asked()) == 1
+    assert voice.asked() == asked
 
 
 def test_another_page_stops_it(kiosk: Page, voice: FolderVoice):
@@ -157,6 +158,28 @@ def test_a_ticket_is_read_when_somebody_wants_it_and_stays_meanwhile(
     assert f"Nomor antrean Anda: {letter}, {spelled}." in voice.asked()[-1][2]
     left = int(kiosk.locator("[data-countdown] [data-seconds]").inner_text())
     assert 15 <= left <= 18
+
+
+def test_what_a_plugin_objects_is_read_by_the_same_voice(kiosk: Page, voice: FolderVoice):
+    """The page that refuses has its icon, and stays while it is read."""
+    voice.tell(seconds=16, objection="Poli Umum hari ini tutup pukul sepuluh")
+    kiosk.get_by_text("Ambil nomor").first.click()
+    kiosk.get_by_text("Antrean umum").click()
+    kiosk.get_by_text("BPJS", exact=True).click()
+    kiosk.get_by_text("Poli Umum").click()
+    expect(kiosk.locator("[data-page=error] h1")).to_have_text("Nomor tidak bisa diambil")
+    expect(speaker(kiosk)).to_be_visible()
+    assert violations(kiosk, enhanced=True) == []
+
+    speaker(kiosk).click()
+    until(kiosk, "window.played.length === 1")
+
+    words = "Nomor tidak bisa diambil. Poli Umum hari ini tutup pukul sepuluh. Silakan ke petugas."
+    expect(speaker(kiosk)).to_have_attribute("aria-pressed", "true")
+    left = int(kiosk.locator("[data-countdown] [data-seconds]").inner_text())
+    assert 18 <= left <= 22
+    kiosk.wait_for_timeout(500)
+    assert voice.asked()[-1] == ["page", "id", words]
 
 
 def test_english_is_read_in_english(server: Server, pages: Pages, voice: FolderVoice):

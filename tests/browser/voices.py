@@ -37,6 +37,11 @@ def speak(utterance, ctx):
 
 
 @hookimpl
+def check_ticket_request(request):
+    return json.loads((FOLDER / "told.json").read_text())["objection"] or None
+
+
+@hookimpl
 def register_announcers():
     return [Announcer("folder", speak)]
 """
@@ -95,11 +100,12 @@ class FolderVoice:
         fails: int = 0,
         has_chime: bool = False,
         seconds: float = TONE_S,
+        objection: str = "",
     ) -> None:
-        """Say how it speaks from now on, and forget what it was asked."""
+        """Say how it speaks and what it objects from now on, and forget what it was asked."""
         told = {
             "after_s": after_s, "times": times, "is_broken": is_broken, "fails": fails,
-            "has_chime": has_chime,
+            "has_chime": has_chime, "objection": objection,
         }  # fmt: skip
         (self.folder / "tone.wav").write_bytes(tone(seconds))
         (self.folder / "told.json").write_text(json.dumps(told))

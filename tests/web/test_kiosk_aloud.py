@@ -3,16 +3,20 @@
 import base64
 import re
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 from puskesmas_queue.domain.access import SYSTEM
+from puskesmas_queue.domain.errors import UnknownName
 from puskesmas_queue.hookspecs import hookimpl
 from puskesmas_queue.plugin_ports import Announcer, Speech
 from puskesmas_queue.services import providers
 from puskesmas_queue.services.options import set_option
 from puskesmas_queue.testing import FakeAnnouncer
 from puskesmas_queue.web.limits import MOST_READERS
+from puskesmas_queue.web.refusals import MOST_KEPT, Refusals
+from puskesmas_queue.web.routes import kiosk
 from puskesmas_queue.web.routes.kiosk_aloud import READ
 from support.machines import hall_cookies
 
@@ -91,6 +95,109 @@ def test_what_was_refused_is_read(hall, voice):
 
         assert f"Ke mana tujuannya? Poli KIA/KB {words} Poli Umum." in voice.spoken[-1].parts[0]
 
+    hall.get(f"/kiosk/unit/aloud?{ANSWERS}&error=full&refused=none")
+    assert "Layanan itu sudah penuh hari ini. Poli Umum." in voice.spoken[-1].parts[0]
+    hall.get(f"/kiosk/ticket/{hall.issue().code}/aloud?already=1")
+    assert (
+        voice.spoken[-1]
+        .parts[0]
+        .startswith("Anda sudah mengambil nomor A, nol nol satu. Nomor itu tetap berlaku.")
+    )
+
+
+OBJECTION = "Poli KIA hari ini hanya untuk imunisasi"
+
+
+def objecting(objection: str = OBJECTION) -> SimpleNamespace:
+    """Make a plugin that lets nobody have a number."""
+    return SimpleNamespace(check_ticket_request=hookimpl(lambda request: objection))
+
+
+def ask_number(hall, lang: str = "id", f: str = F):
+    form = {"f": f, "lane": "general", "payment": "bpjs", "unit": "umum"}
+    return hall.post(f"/kiosk/tickets?lang={lang}", form)
+
+
+@pytest.fixture
+def strict(puskesmas_clinics, voice):
+    """A hall whose plugin objects to every number."""
+    made = puskesmas_clinics(fake=voice, strict=objecting())
+    set_option(made.clinic, "display.announcers", "fake, browser", SYSTEM)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("lang", "words"),
+    [
+        ("id", f"Nomor tidak bisa diambil. {OBJECTION}. Silakan ke petugas."),
+        ("en", f"No number can be taken. {OBJECTION}. Please ask the staff."),
+    ],
+)
+def test_what_a_plugin_objects_is_read_as_it_is_shown(strict, voice, lang, words):
+    page = ask_number(strict, lang)
+    assert page.status_code == 409
+    (other,) = set(re.findall(r'hreflang="(?:id|en)" href="([^"]+)"', page.text)) - {
+        f"/kiosk?lang={lang}"
+    }
+    assert strict.get(other).status_code == 200
+
+    answer = strict.get(where_aloud(page.text))
+
+    assert answer.json()["sound"] == [base64.b64encode(b"RIFF").decode()]
+    (said,) = voice.spoken
+    assert (said.kind, said.language, said.zone, said.parts) == ("page", lang, "main", (words,))
+    assert f'data-aloud="{words}"' in page.text
+
+
+def test_other_refusals_of_a_kiosk_are_read_too(hall, voice):
+    """How long to wait is on the screen only: it is over once it was heard."""
+    assert hall.get(where_aloud(hall.get("/kiosk/ticket/none").text)).status_code == 200
+    assert voice.spoken[-1].parts[0].startswith("Halaman tidak ditemukan. Alamat atau kode ini")
+
+    far_kiosk(hall)
+    pages = [ask_number(hall, f=f"{n:020d}") for n in range(31)]
+    hall.get(where_aloud(pages[-1].text))
+
+    assert (pages[-2].status_code, pages[-1].status_code) == (303, 429)
+    assert "detik lagi" in pages[-1].text
+    assert voice.spoken[-1].parts == ("Terlalu banyak percobaan. Silakan ke petugas.",)
+
+
+def test_a_refusal_that_names_what_was_asked_for_is_not_spoken(hall, monkeypatch):
+    """Only the browser reads it, which speaks to whoever wrote it."""
+
+    def refuse(clinic, code):
+        raise UnknownName("zone", code)
+
+    monkeypatch.setattr(kiosk, "known_zone", refuse)
+    page = hall.get("/kiosk/help?zone=bebas+bicara").text
+
+    assert 'data-aloud="Tidak dikenal: bebas bicara. Pilihan itu' in page
+    assert 'data-aloud-at=""' in page
+
+
+def test_nobody_guesses_or_makes_a_refusal(strict, voice):
+    name = where_aloud(ask_number(strict).text).split("/")[3]
+
+    for other in ("none", name[:-1], name.upper(), f"{name}0", OBJECTION):
+        assert strict.get(f"/kiosk/refused/{other}/aloud").json()["sound"] == []
+
+    assert (len(name), voice.spoken) == (32, [])
+
+
+def test_refusals_are_kept_bounded_and_none_drives_another_out():
+    refusals = Refusals()
+    names = [refusals.keep(f"Nomor {n} ditolak.") for n in range(MOST_KEPT)]
+    for _ in range(10 * MOST_KEPT):
+        assert refusals.keep("Nomor 0 ditolak.") == names[0]
+    assert all(refusals.words(name) for name in names)
+
+    refusals.keep("Satu lagi.")
+
+    assert refusals.words(names[1]) == ""
+    assert refusals.words(names[0]) == "Nomor 0 ditolak."
+    assert Refusals().keep("Nomor 0 ditolak.") != names[0]
+
 
 @pytest.mark.parametrize("name", ["words", "text", "aloud", "f", "zone", "refused", "reason"])
 def test_nobody_lets_the_server_say_anything(hall, voice, name):
@@ -146,17 +253,23 @@ def test_a_page_may_take_longer_than_a_call(hall, voice, monkeypatch):
     assert deadlines == [providers.READ_DEADLINE_S]
 
 
-def test_readings_of_one_kiosk(hall, voice):
-    kiosk = hall._browser(None)
-    kiosk._transport.client = ("192.168.1.30", 1)
-    kiosk.base_url = "https://antrean.local"
-    kiosk.cookies.update(hall_cookies(hall.clinic, is_https=True))
+def far_kiosk(hall):
+    """Return a kiosk that is not the server's own machine, so that what it takes is counted."""
+    browser = hall._browser(None)
+    browser._transport.client = ("192.168.1.30", 1)
+    browser.base_url = "https://antrean.local"
+    browser.cookies.update(hall_cookies(hall.clinic, is_https=True))
+    return browser
 
-    answers = [kiosk.get("/kiosk/aloud").status_code for _ in range(61)]
+
+def test_readings_of_one_kiosk(hall, voice):
+    browser = far_kiosk(hall)
+
+    answers = [browser.get("/kiosk/aloud").status_code for _ in range(61)]
 
     assert answers == [200] * 60 + [429]
     assert len(voice.spoken) == 60
-    assert kiosk.get("/kiosk").status_code == 200
+    assert browser.get("/kiosk").status_code == 200
 
 
 class Slow:

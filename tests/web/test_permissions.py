@@ -61,6 +61,7 @@ TABLE = {
     ("/kiosk/unit/aloud", READ): P.KIOSK,
     ("/kiosk/help/aloud", READ): P.KIOSK,
     ("/kiosk/ticket/{code}/aloud", READ): P.KIOSK,
+    ("/kiosk/refused/{name}/aloud", READ): P.KIOSK,
     ("/display", READ): P.DISPLAY,
     ("/display/heartbeat", POST): P.DISPLAY,
     ("/display/leave", POST): P.DISPLAY,

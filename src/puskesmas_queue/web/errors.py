@@ -36,6 +36,7 @@ from puskesmas_queue.domain.errors import (
     UnknownName,
 )
 from puskesmas_queue.web.plain import AWAY, plain_page
+from puskesmas_queue.web.refusals import as_sentences
 
 if TYPE_CHECKING:
     from puskesmas_queue.clinic import Clinic
@@ -76,6 +77,9 @@ STATUSES: tuple[tuple[type[QueueError], int], ...] = (
 )
 """HTTP status by type, the narrower type first."""
 
+READ_ALOUD = (Refused, TooOften, NotFound)
+"""What the clinic's announcers read at a kiosk: no text of these holds anything of a request."""
+
 
 def status_of(error: QueueError) -> int:
     """Return the HTTP status of a refusal."""
@@ -89,9 +93,7 @@ def error_response(page: "Page", error: QueueError) -> Response:
     if status == 503:
         log.warning("answered 503: %s", error)
     try:
-        response = page.render(
-            "error.html", status=status, title=title, detail=detail, status_code=status
-        )
+        response = error_page(page, status, (title, detail), error)
     except StorageUnavailable:
         # A server that began without its database does not know what its pages look like.
         response, status = plain_page(503, AWAY, {"refresh": _again(page)}), 503
@@ -101,12 +103,38 @@ def error_response(page: "Page", error: QueueError) -> Response:
     return response
 
 
+def error_page(
+    page: "Page", status: int, text: Message, error: QueueError | None = None
+) -> Response:
+    """
+    Show what happened; on a kiosk it can be heard too.
+
+    Args:
+        page: Who asked for what.
+        status: Of the answer.
+        text: What happened and what to do.
+        error: What was refused; None where something failed.
+    """
+    # How long to wait changes while it is read.
+    told = text[:1] if isinstance(error, TooOften) else text
+    aloud = as_sentences(*told, page.gettext("Silakan ke petugas."))
+    is_read = page.is_kiosk and isinstance(error, READ_ALOUD)
+    return page.render(
+        "error.html",
+        status=status,
+        status_code=status,
+        title=text[0],
+        detail=text[1],
+        aloud=aloud,
+        aloud_name=page.refusals.keep(aloud) if is_read else "",
+    )
+
+
 def _again(page: "Page") -> str:
     """Say when to load which page again: the same one, but what was sent is not sent twice."""
-    path = page.request.url.path
     if page.request.method in ("GET", "HEAD"):
         return str(AGAIN_S)
-    return f"{AGAIN_S}; url={'/kiosk' if path.startswith('/kiosk') else '/'}"
+    return f"{AGAIN_S}; url={'/kiosk' if page.is_kiosk else '/'}"
 
 
 def crash_text(page: Speaker) -> Message:

@@ -26,6 +26,7 @@ from puskesmas_queue.web.security import Facts, facts_of
 if TYPE_CHECKING:
     from puskesmas_queue.clinic import Clinic
     from puskesmas_queue.web.limits import Limits
+    from puskesmas_queue.web.refusals import Refusals
     from puskesmas_queue.web.rendering import Rendering
 
 DEFAULT_LANGUAGE = "id"
@@ -90,6 +91,17 @@ class Page:
         """How often whoever asks may do something."""
         limits: Limits = self.request.app.state.limits
         return limits
+
+    @property
+    def refusals(self) -> "Refusals":
+        """What kiosks were refused lately, to be read aloud."""
+        refusals: Refusals = self.request.app.state.refusals
+        return refusals
+
+    @property
+    def is_kiosk(self) -> bool:
+        """Whether it is one of the kiosk's addresses."""
+        return self.request.url.path.startswith("/kiosk")
 
     @property
     def is_demo(self) -> bool:

@@ -3,7 +3,7 @@ The kiosk's pages as the clinic's announcers read them aloud.
 
 Each page holds the words that are read in it (`data-aloud` of its template), and is read from its
 own address with `/aloud` behind: what is spoken is made here and never sent along, so nobody can
-let the server say anything else.
+let the server say anything else. What was refused is read by the name that the server gave it.
 
 Source: screens, "Kiosk".
 """
@@ -43,11 +43,29 @@ def aloud(show: Handler, page: Page) -> Response:
     Raises:
         TooOften: This kiosk asked too often, or too many ask just now.
     """
+    _count(page)
+    return _speak(page, read_words(show(page)))
+
+
+def refused(page: Page) -> Response:
+    """
+    Return how a refusal sounds; nothing where it is too old, or another process refused.
+
+    Raises:
+        TooOften: See `aloud`.
+    """
+    _count(page)
+    return _speak(page, page.refusals.words(page.path["name"]))
+
+
+def _count(page: Page) -> None:
     if kiosk.is_limited(page):
         wait_s = page.limits.readings.take(kiosk.machine(page))
         if wait_s:
             raise TooOften(wait_s)
-    words = read_words(show(page))
+
+
+def _speak(page: Page, words: str) -> Response:
     if not words:
         return JSONResponse(as_json(Speech()))
     if not page.limits.readers.acquire(blocking=False):
@@ -70,3 +88,6 @@ routes = [
     route(f"{path}/aloud", partial(aloud, show), permission=Permission.KIOSK, asks_neighbour=True)
     for path, show in READ.items()
 ]
+routes.append(
+    route("/kiosk/refused/{name}/aloud", refused, permission=Permission.KIOSK, asks_neighbour=True)
+)
