@@ -232,6 +232,7 @@ class Clinic:
         self._are_configs_stale.set()
         if self._config_reader.is_alive():
             self._config_reader.join()
+        self.hooks.close()
         self.faults.close()
         for database in self.plugin_data.values():
             database.close()

@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -127,6 +128,14 @@ class Dispatcher:
             self.switched_off.discard(plugin)
             self._late.pop(plugin, None)
             self._reported = {key for key in self._reported if key[0] != plugin}
+
+    def close(self) -> None:
+        """Let the threads end that wait for what they run next: nobody will ask again."""
+        for plugin in list(self._resting):
+            self._resting.pop(plugin).retire()
+        with suppress(queue.Empty):
+            while True:
+                self._guards.get_nowait().retire()
 
     def format_ticket_number(
         self, prefix: str, sequence: int, service_date: date, now: datetime
@@ -245,10 +254,12 @@ class Dispatcher:
         if rest_s > 0:
             raise PluginFailed(f"it computed for too long and rests for {rest_s:.0f} s")
         with self._lock:
-            lost = [guard for guard in self._lost.get(plugin, ()) if guard.is_running]
-            self._lost[plugin] = lost
-        if len(lost) >= MOST_STUCK:
-            detail = f"not asked: {len(lost)} earlier calls never ended"
+            # One list for all who ask at once: each adds to it what never ended.
+            lost = self._lost.setdefault(plugin, [])
+            lost[:] = [guard for guard in lost if guard.is_running]
+            stuck = len(lost)
+        if stuck >= MOST_STUCK:
+            detail = f"not asked: {stuck} earlier calls never ended"
             self.report(Fault(plugin, name, "overran", detail))
             raise PluginFailed(detail)
         guard = Guard()
@@ -256,7 +267,8 @@ class Dispatcher:
             answer = guard.call(task, deadline_s, busy_s)
         except NoAnswer as error:
             guard.end()
-            lost.append(guard)
+            with self._lock:
+                lost.append(guard)
             if error.is_computing:
                 self._rests.begin((plugin, name))
             self.report(Fault(plugin, name, "overran", str(error), places=error.places))

@@ -82,18 +82,46 @@ class Guard:
     """A thread that runs one implementation at a time for whoever waits under a deadline."""
 
     def __init__(self) -> None:
-        self._tasks: queue.SimpleQueue[Callable[[], Any]] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[Callable[[], Any] | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[tuple[Any, Raised | None]] = queue.SimpleQueue()
+        self._changing = threading.Lock()
+        self._is_open, self._is_given_up = False, False
         self._thread = threading.Thread(target=self._run, name="hook-guard", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         try:
-            while True:
-                self._answers.put(self._answer(self._tasks.get()))
+            try:
+                if self._opens():
+                    self._serve()
+            except Overrun:
+                # Wherever it comes, even just after an answer: this thread is of no more use.
+                pass
+            self._close()
         except Overrun:
-            # Wherever it comes, even just after an answer: this thread is of no more use.
-            return
+            # It was told again while it was about to leave.
+            self._close()
+
+    def _serve(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            self._answers.put(self._answer(task))
+
+    def _opens(self) -> bool:
+        """Say whether there is anything to do; from now on something may be raised in here."""
+        with self._changing:
+            self._is_open = not self._is_given_up
+            return self._is_open
+
+    def _close(self) -> None:
+        """
+        Let nobody raise anything in here any more, and forget what was to be.
+
+        Outside of `_run` it would end Python's own code for threads half-way, and where this
+        thread is gone, its number may be that of another one.
+        """
+        with self._changing:
+            self._is_open = False
+            self._raise_here(None)
 
     def _answer(self, task: Callable[[], Any]) -> tuple[Any, Raised | None]:
         try:
@@ -153,7 +181,8 @@ class Guard:
     def _no_answer(
         self, detail: str, is_computing: bool, is_machine_busy: bool = False
     ) -> NoAnswer:
-        frame = sys._current_frames().get(self._thread.ident or 0)
+        with self._changing:
+            frame = sys._current_frames().get(self._thread.ident or 0) if self._is_open else None
         found = () if frame is None else places_of(frame)
         return NoAnswer(
             detail + where(found),
@@ -165,21 +194,16 @@ class Guard:
     def _computed_s(self) -> float:
         """Return how long the thread has computed, seconds; 0 where the system does not tell."""
         clock_of = getattr(time, "pthread_getcpuclockid", None)
-        if clock_of is None or self._thread.ident is None or not self._thread.is_alive():
-            return 0.0
-        try:
+        # It stays while this is held; the clock of a thread that is gone may crash the process.
+        with self._changing:
+            if clock_of is None or not self._is_open:
+                return 0.0
             computed: float = time.clock_gettime(clock_of(self._thread.ident))
-        except OSError:
-            return 0.0  # It ended just now, and its clock with it.
-        return computed
+            return computed
 
     def retire(self) -> None:
         """Let the thread end, now that nobody will call again."""
-
-        def leave() -> None:
-            raise Overrun
-
-        self._tasks.put(leave)
+        self._tasks.put(None)
 
     @property
     def is_running(self) -> bool:
@@ -210,10 +234,15 @@ class Guard:
             self._raise()
 
     def _raise(self) -> None:
-        if self._thread.ident is not None:
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(self._thread.ident), ctypes.py_object(Overrun)
-            )
+        with self._changing:
+            self._is_given_up = True
+            if self._is_open:
+                self._raise_here(Overrun)
+
+    def _raise_here(self, error: type[Overrun] | None) -> None:
+        """Have it raised by whatever the thread runs next, or nothing after all."""
+        given = None if error is None else ctypes.py_object(error)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread.ident or 0), given)
 
 
 def _described(error: BaseException) -> Raised:
