@@ -30,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 HOOKS = (*DECISIONS, *VETOES, *FACTS)
 REQUESTS = "PAAPA"
-WAIT_S = 30
+WAIT_S = 120
 
 
 @contextmanager

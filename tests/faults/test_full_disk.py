@@ -79,7 +79,7 @@ def disk(tmp_path, request):
 
 def until(wanted: int, url: str) -> str:
     """Wait until `/readyz` answers so; return what it says."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while True:
         answer = httpx.get(f"{url}/readyz", timeout=10)
         if answer.status_code == wanted:

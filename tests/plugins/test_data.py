@@ -193,7 +193,7 @@ def test_a_foreign_key_into_the_core_is_refused(postgres_url, tmp_path):
 @pytest.mark.postgres
 def test_a_slow_statement_is_ended(postgres_url, tmp_path, monkeypatch):
     """On PostgreSQL nothing of a plugin's runs for longer than its time."""
-    monkeypatch.setattr(plugin_data, "TIMEOUT_S", 1.0)
+    monkeypatch.setattr(plugin_data, "TIMEOUT_S", 3.0)
     write_migration(tmp_path, "0001_first", FIRST.format(table="words_seen", more="pass"))
     data = plugin_database(postgres_url, "words", tmp_path)
     try:

@@ -345,9 +345,12 @@ def test_an_object_that_cannot_be_registered(target, words, shelf):
 @pytest.mark.parametrize(
     ("name", "code"),
     [
-        ("sleeping", "import time\ntime.sleep(3)"),
+        ("sleeping", "import time\ntime.sleep(5)"),
         ("spinning", "while True:\n    pass"),
-        ("locked", "import threading\nlock = threading.Lock()\nwith lock: lock.acquire(timeout=3)"),
+        (
+            "locked",
+            "import threading\nlock = threading.Lock()\nwith lock: lock.acquire(timeout=5)",
+        ),
         ("asked", "def __dir__():\n    while True: pass"),
     ],
 )
@@ -357,19 +360,19 @@ def test_an_import_that_blocks_is_given_up(name, code, shelf):
     shelf.install(name, code)
     started = time.monotonic()
 
-    assert reason(name, deadline_s=0.5) == "import did not finish in 0.5 s"
+    assert reason(name, deadline_s=1.0) == "import did not finish in 1 s"
 
     # Python 3.11, where it is traced (coverage), waits for a thread that is to be ended.
-    assert time.monotonic() - started < 5 or sys.gettrace() is not None
+    assert time.monotonic() - started < 30 or sys.gettrace() is not None
 
 
 def test_a_spinning_import_is_ended_and_leaves_no_thread(shelf):
-    shelf.install("spinning", "while True:\n    pass")
+    shelf.install("spinning_on", "while True:\n    pass")
     before = set(threading.enumerate())
 
     load(discover()[0], deadline_s=0.2)
 
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while (left := set(threading.enumerate()) - before) and time.monotonic() < until:
         time.sleep(0.01)
     assert left == set()
@@ -381,7 +384,7 @@ def test_a_good_import_leaves_no_thread(shelf):
 
     assert load(discover()[0]).hooks == ("ticket_called",)
 
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while (left := set(threading.enumerate()) - before) and time.monotonic() < until:
         time.sleep(0.01)
     assert left == set()
