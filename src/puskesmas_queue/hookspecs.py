@@ -203,9 +203,9 @@ class VetoHooks:
         """
         Object to a ticket before it is given, with a reason that whoever asks for it reads.
 
-        1 to 200 characters, in Indonesian. `source` says where it is asked for: staff at a counter
-        are asked about as kiosks and programs are. None lets it pass. Emergencies are not
-        asked about.
+        A kiosk reads it aloud to whoever wants that. 1 to 200 characters, in Indonesian. `source`
+        says where it is asked for: staff at a counter are asked about as kiosks and programs are.
+        None lets it pass. Emergencies are not asked about.
 
         Called: sync, before the ticket transaction, no I/O, 100 ms.
         Failure: counts as no objection.
@@ -336,7 +336,8 @@ class LifeHooks:
         """
         Begin: open connections, start threads.
 
-        Called after the plugin's migrations and before its first fact, once in each process.
+        Called after the plugin's migrations and before its first fact, once in each process. A
+        slip for a printer of the plugin waits for its end, 8 s at most.
 
         Called: sync, on a thread of the plugin's own, while the hall already works, 30 s.
         Failure: doctor and the page of plugins name it; the plugin is used all the same.

@@ -262,11 +262,31 @@ def test_a_slow_voice_is_made_while_the_chime_sounds(hall: Hall, voice: FolderVo
     leave(desk)
 
 
+def test_who_may_turn_the_voice_off_reads_where(hall: Hall):
+    """A clinic without any TV gets rid of the warning; whoever may not is told of the TV only."""
+    office = hall.counter(2, "admin")
+    switch = "puskesmas-queue settings set display.voice false"
+    expect(office.locator("#lk-voice")).to_contain_text("Klinik ini tanpa TV?")
+    expect(office.get_by_text(switch)).to_be_visible()
+    assert violations(office) == []
+    leave(office)
+    desk = hall.counter(1, "siti")
+
+    office.goto(f"{hall.server.url}/dashboard")
+    office.set_viewport_size({"width": 360, "height": 740})
+
+    expect(office.locator("#of-voice").get_by_text(switch)).to_be_visible()
+    assert violations(office) == []
+    assert office.evaluate("document.documentElement.scrollWidth") == 360
+    leave(desk)
+
+
 def test_staff_see_at_once_whether_the_hall_hears_them(hall: Hall, voice: FolderVoice):
     """No TV, one that nobody touched, one that speaks, one that was switched off."""
     desk = hall.counter(1, "siti")
     line = desk.locator("#lk-voice")
     expect(line).to_contain_text("TV ruang tunggu tidak terhubung.")
+    expect(line.locator(".for-settings")).to_be_hidden()
     assert violations(desk) == []
     muted = hall.pages.open(width=1920, height=1080)
     muted.add_init_script(
