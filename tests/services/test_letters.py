@@ -24,13 +24,17 @@ DAY = timedelta(days=1)
 
 
 class Listener:
-    """Hears of numbers that were given, in the order of its telling."""
+    """Hears of numbers that were given and called, in the order of its telling."""
 
     def __init__(self):
         self.heard = []
 
     @hookimpl
     def ticket_issued(self, fact):
+        self.heard.append(fact.id)
+
+    @hookimpl
+    def ticket_called(self, fact):
         self.heard.append(fact.id)
 
 
@@ -41,7 +45,7 @@ def guest():
 
 @pytest.fixture
 def clinic(database_url, tmp_path, clock, guest):
-    """A clinic with a plugin that hears of one kind of fact, and with a ticket."""
+    """A clinic with a plugin that hears of two kinds of facts, and with a ticket."""
     config = make_config(database_url, tmp_path)
     clinic = make_clinic(config, clock, plugins=[("guest", guest)])
     take(clinic, "A")
@@ -53,6 +57,19 @@ def clinic(database_url, tmp_path, clock, guest):
 
 def ticket_of(clinic):
     return rows_of(clinic, tables.tickets)[0].id
+
+
+def run_timers(clinic, is_over):
+    """Let the timers take their steps until something is as it should be."""
+    timers = Timers(clinic)
+    timers.start()
+    try:
+        ends = time.monotonic() + 8
+        while not is_over():
+            assert time.monotonic() < ends
+            time.sleep(0.05)
+    finally:
+        timers.stop()
 
 
 def states(clinic):
@@ -70,15 +87,7 @@ def test_facts_for_a_plugin_that_is_gone_expire(clinic):
     facts.expire_late(clinic)
     assert states(clinic) == {call: "open", rest: "open"}
     clinic.clock.advance(timedelta(seconds=1))
-    timers = Timers(clinic)
-    timers.start()
-    try:
-        ends = time.monotonic() + 8
-        while states(clinic) != {call: "expired", rest: "open"}:
-            assert time.monotonic() < ends
-            time.sleep(0.05)
-    finally:
-        timers.stop()
+    run_timers(clinic, lambda: states(clinic) == {call: "expired", rest: "open"})
     clinic.clock.advance(DAY)
     facts.expire_late(clinic)
     assert states(clinic) == {call: "expired", rest: "expired"}
@@ -151,8 +160,31 @@ def test_all_are_sent_again_in_their_order(clinic, guest, monkeypatch):
     assert [row.new_values["count"] for row in audits] == [2, 2, 1]
 
 
+@pytest.mark.parametrize(
+    "send",
+    [letters.redeliver, lambda clinic, _, actor: letters.redeliver_all(clinic, "guest", actor)],
+    ids=["one", "all"],
+)
+def test_a_call_that_is_sent_again_grows_no_younger(clinic, guest, send):
+    """Told within 90 s of the call or never, also by hand; other facts have their day anew."""
+    (issued,) = leave(clinic, ticket_of(clinic), [("guest", "ticket_issued", "dead")], DAY)
+    letters.redeliver(clinic, issued, ADMIN)
+    OutboxWorker(clinic, "guest").deliver_due()
+    assert len(guest.heard) == 1
+    (call,) = leave(
+        clinic, ticket_of(clinic), [("guest", "ticket_called", "dead")], timedelta(seconds=80)
+    )
+    send(clinic, call, ADMIN)
+    clinic.clock.advance(timedelta(seconds=10))
+
+    assert OutboxWorker(clinic, "guest").deliver_due() == [None]
+
+    assert len(guest.heard) == 1
+    assert states(clinic) == {call: "expired"}
+
+
 def test_old_letters_are_forgotten(clinic):
-    """After 90 days; what was delivered after a week; what is open never."""
+    """A timer's step. After 90 days; what was delivered after a week; what is open never."""
     ticket = ticket_of(clinic)
     kept = leave(clinic, ticket, [("guest", "ticket_held", "dead")], 89 * DAY)
     kept += leave(clinic, ticket, [("guest", "ticket_held", "expired")], 89 * DAY)
@@ -161,7 +193,7 @@ def test_old_letters_are_forgotten(clinic):
     leave(clinic, ticket, [("guest", "ticket_held", "dead")], 91 * DAY)
     leave(clinic, ticket, [("guest", "ticket_held", "expired")], 91 * DAY)
     leave(clinic, ticket, [("guest", "ticket_held", "done")], 8 * DAY)
-    facts.forget_old(clinic)
+    run_timers(clinic, lambda: len(rows_of(clinic, tables.deliveries)) <= len(kept) + 1)
     assert [row.id for row in rows_of(clinic, tables.deliveries)][1:] == kept
 
 

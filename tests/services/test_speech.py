@@ -189,6 +189,17 @@ def test_hand_over_after_15_seconds(hall):
     assert speaks(hall) == "A-002"
 
 
+@pytest.mark.parametrize(("age_s", "state"), [(88, "speaking"), (91, "expired")])
+def test_a_call_that_is_too_old_is_not_begun_anew(hall, age_s, state):
+    """Cut off in the middle, and the next screen comes too late: as if it had waited."""
+    call(hall, 1)
+    hall.clock.advance(timedelta(seconds=age_s))
+
+    heartbeat(hall, "main", OTHER, True)
+
+    assert said(hall) == [("A-001", state)]
+
+
 def test_voice_is_preferred(clinic):
     """A screen with a voice takes over at once from one that only chimes, not the reverse."""
     assert heartbeat(clinic, "main", MUTE, False).speaker == MUTE

@@ -66,7 +66,7 @@ def redeliver(clinic: Clinic, delivery_id: int, actor: Actor) -> None:
             raise Conflict(f"plugin {letter.plugin} does not listen to {letter.kind}")
         if is_stale(letter, tx.now):
             raise Conflict(f"{letter.kind} is too old to be delivered")
-        rows.reopen(tx, [delivery_id], tx.now + lifetime(letter.kind))
+        rows.reopen(tx, [delivery_id], _expiry(letter, tx.now))
         tx.audit("redeliver", actor=actor, table="deliveries", record=delivery_id)
         tx.touch(TOPIC)
 
@@ -86,10 +86,10 @@ def redeliver_all(clinic: Clinic, plugin: str, actor: Actor) -> int:
         raise Conflict(f"plugin {plugin} does not listen")
 
     def change(tx: Tx, found: Sequence[DeadLetter]) -> int:
-        fit = [letter for letter in found if can_redeliver(clinic, letter)]
-        fit.sort(key=lambda letter: letter.kind)
-        for kind, alike in groupby(fit, key=lambda letter: letter.kind):
-            rows.reopen(tx, [letter.id for letter in alike], tx.now + lifetime(kind))
+        expiry = partial(_expiry, now=tx.now)
+        fit = sorted((one for one in found if can_redeliver(clinic, one)), key=expiry)
+        for expires_at, alike in groupby(fit, key=expiry):
+            rows.reopen(tx, [letter.id for letter in alike], expires_at)
         if fit:
             new = {"plugin": plugin, "count": len(fit)}
             tx.audit("redeliver_all", actor=actor, table="deliveries", new=new)
@@ -149,6 +149,12 @@ def _in_portions(
     while (step := clinic.db.write(partial(run, after=last or 0)))[1] is not None:
         total, last = total + step[0], step[1]
     return total
+
+
+def _expiry(letter: DeadLetter, now: datetime) -> datetime:
+    """Say until when a letter that is sent again is told: a call grows no younger by it."""
+    begins = letter.created_at if letter.kind in LIFETIMES else now
+    return begins + lifetime(letter.kind)
 
 
 def _letter(tx: Reading, delivery_id: int) -> DeadLetter:

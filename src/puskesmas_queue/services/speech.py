@@ -129,9 +129,13 @@ def tick(clinic: Clinic, zone: str) -> Speaker | None:
 
 
 def restart(tx: Tx, zone: str) -> None:
-    """Let the new speaker begin anew what the old one did not finish."""
+    """Let the new speaker begin anew what the old one did not finish, unless it is too old now."""
     for one in rows.open_ones(tx, zone):
-        if one.state == "speaking":
+        if one.state != "speaking":
+            continue
+        if tx.now - one.created_at > STALE_AFTER:
+            rows.end(tx, one.id, "expired")
+        else:
             rows.begin(tx, one.id)
 
 
