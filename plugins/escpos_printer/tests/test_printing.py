@@ -4,13 +4,22 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from fake_printer import TcpPrinter
 from sqlalchemy import update
 
 from puskesmas_queue.api import Context, PluginDataUnavailable
-from puskesmas_queue_escpos_printer import jobs, plugin, printers, printing, turns, watch
+from puskesmas_queue_escpos_printer import (
+    documents,
+    jobs,
+    plugin,
+    printers,
+    printing,
+    turns,
+    watch,
+)
 from puskesmas_queue_escpos_printer.jobs import Order
 from puskesmas_queue_escpos_printer.printers import PrinterSetup
 from puskesmas_queue_escpos_printer.printing import Times, print_job
@@ -291,6 +300,42 @@ def test_no_job_begins_after_its_time(ctx, there, tcp, monkeypatch):
     printing.join_all(ctx.clinic_id, 5)
     assert paper() not in tcp.bytes_taken
     assert jobs.find(ctx, "code-1", "first-print-0001").state == "failed"
+
+
+def test_slow_tables_take_of_the_time_to_begin(ctx, there, tcp, monkeypatch):
+    """Whoever waits is told that it failed while the job is stored: nothing comes out then."""
+    there("Kiosk", tcp)
+    known = jobs.claim
+
+    def slow(*given) -> str | None:
+        time.sleep(0.5)
+        return known(*given)
+
+    monkeypatch.setattr(jobs, "claim", slow)
+    outcome = go(ctx, times=Times(start_s=0.4, answer_s=0.6, limits=LIMITS))
+    printing.join_all(ctx.clinic_id, 5)
+    assert outcome.state == "failed"
+    assert tcp.printed == []
+    assert paper() not in tcp.bytes_taken
+
+
+def test_a_slow_look_for_the_printer_takes_of_it_too(quiet, tcp, monkeypatch):
+    """The server stops waiting and lets the page print, whatever the time was spent with."""
+    ctx = quiet.context(NAME)
+    printers.add(ctx, PrinterSetup("Kiosk", "tcp", tcp.address))
+    known = printers.order_for
+
+    def slow(*given) -> list[printers.Printer]:
+        time.sleep(0.5)
+        return known(*given)
+
+    monkeypatch.setattr(printers, "order_for", slow)
+    times = Times(start_s=0.4, answer_s=0.6, limits=LIMITS)
+    monkeypatch.setattr(documents, "print_job", partial(print_job, times=times))
+    printed = quiet.print_slip(quiet.issue(), "escpos")
+    printing.join_all(ctx.clinic_id, 5)
+    assert printed.state == "failed"
+    assert tcp.printed == []
 
 
 @pytest.mark.parametrize("fault", ["no_answer", "not_reading", "nobody"])

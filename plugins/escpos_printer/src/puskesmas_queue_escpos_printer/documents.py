@@ -1,5 +1,6 @@
 """What is printed: tickets, tickets once more, test pages, and whatever else is laid out."""
 
+import time
 from collections.abc import Callable
 
 from puskesmas_queue.api import Context, Slip
@@ -18,6 +19,7 @@ def print_ticket(ctx: Context, slip: Slip) -> Outcome:
     Raises:
         PluginDataUnavailable: Nothing was printed.
     """
+    began = time.monotonic()
     order = Order(
         subject=slip.ticket.code,
         job=slip.job,
@@ -27,7 +29,7 @@ def print_ticket(ctx: Context, slip: Slip) -> Outcome:
         place_name=slip.place_name[: printers.LONGEST_PLACE],
         slip=slips.write_slip(slip),
     )
-    return _print_slip(ctx, order, slip)
+    return _print_slip(ctx, order, slip, began)
 
 
 def print_again(ctx: Context, job: Job, new_job: str) -> Outcome:
@@ -43,6 +45,7 @@ def print_again(ctx: Context, job: Job, new_job: str) -> Outcome:
         ValueError: Its slip is of another version of the server.
         PluginDataUnavailable: Nothing was printed.
     """
+    began = time.monotonic()
     slip = slips.read_slip(job.order.slip, new_job, ctx.zone)
     before = job.order
     order = Order(
@@ -54,7 +57,7 @@ def print_again(ctx: Context, job: Job, new_job: str) -> Outcome:
         before.place_name,
         before.slip,
     )
-    outcome = _print_slip(ctx, order, slip)
+    outcome = _print_slip(ctx, order, slip, began)
     jobs.settle(ctx, before, is_printed=False)
     return outcome
 
@@ -94,9 +97,11 @@ def print_document(
     return print_job(ctx, Order(kind, job, kind), choice, encode)
 
 
-def _print_slip(ctx: Context, order: Order, slip: Slip) -> Outcome:
+def _print_slip(ctx: Context, order: Order, slip: Slip, began: float) -> Outcome:
     template = template_of(ctx, "ticket")
     choice = printers.order_for(ctx, order.place, order.place_name)
-    return print_job(
-        ctx, order, choice, lambda one: encoding.encode_ticket(slip, template, one.profile)
-    )
+
+    def encode(one: Printer) -> bytes:
+        return encoding.encode_ticket(slip, template, one.profile)
+
+    return print_job(ctx, order, choice, encode, began=began)

@@ -91,6 +91,7 @@ def print_job(
     choice: Sequence[Printer],
     encode: Encode,
     times: Times = TIMES,
+    began: float | None = None,
 ) -> Outcome:
     """
     Print a job, unless it was asked for before: then say how it fares.
@@ -101,15 +102,17 @@ def print_job(
         choice: By which printers, first choice first.
         encode: Makes what is sent to a printer.
         times: How long it may take.
+        began: Since when somebody waits for it, of `time.monotonic`; None: from now on.
 
     Raises:
         PluginDataUnavailable: The tables cannot be reached; nothing was printed.
     """
-    until = time.monotonic() + times.answer_s
+    began = time.monotonic() if began is None else began
+    until = began + times.answer_s
     mine = jobs.claim(ctx, order)
     if mine is None:
         return _await(ctx, order, until)
-    run = _Run(ctx, order, mine, choice, encode, times)
+    run = _Run(ctx, order, mine, choice, encode, times, began)
     run.thread.start()
     return run.outcome(until)
 
@@ -151,6 +154,7 @@ class _Run:
         choice: Sequence[Printer],
         encode: Encode,
         times: Times,
+        began: float,
     ) -> None:
         self._ctx = ctx
         self._order = order
@@ -158,8 +162,9 @@ class _Run:
         self._choice = choice
         self._encode = encode
         self._times = times
-        self._start_until = time.monotonic() + times.start_s
-        self._again_until = time.monotonic() + times.again_until_s
+        # Slow tables take of the same time: whoever waits is told that nothing comes any more.
+        self._start_until = began + times.start_s
+        self._again_until = began + times.again_until_s
         self._encoded: dict[str, bytes] = {}
         self._begun_at: Printer | None = None
         self._outcome: Outcome | None = None
