@@ -38,6 +38,7 @@ DOCKERFILE = DEPLOY / "compose/Dockerfile"
 CADDYFILE = DEPLOY / "caddy/Caddyfile"
 PAGES = sorted([*DEPLOY.rglob("*.md"), *KIOSK.rglob("*.md"), ROOT / "docs/install.md"])
 PROGRAM = re.compile(r"(?:^|[\s/\\])puskesmas-queue(?:\.exe)?\s")
+SPEAKS = "--autoplay-policy=no-user-gesture-required"
 VOICE_COMMANDS = {"tts": register_commands()}
 MANY = 3
 """Fewer would mean that a pattern here finds nothing any more."""
@@ -140,6 +141,18 @@ def test_units_start_what_exists(unit):
 
     assert Path(program).name == "puskesmas-queue"
     parsed(words)
+
+
+@pytest.mark.parametrize(
+    ("unit", "flags"),
+    [("antrean-kiosk", ("--kiosk-printing", SPEAKS)), ("antrean-display", (SPEAKS,))],
+)
+def test_screens_print_and_speak_without_a_question(unit, flags):
+    """Without these a kiosk asks at each slip where to, and a TV is silent until it is clicked."""
+    words = exec_start(KIOSK / f"{unit}.service")
+
+    assert {"--kiosk", *flags} <= set(words)
+    assert words[-1].endswith(f"/{unit}.html")
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)

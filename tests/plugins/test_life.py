@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import text
 
 from puskesmas_queue.api import (
     Health,
@@ -390,6 +391,32 @@ def test_a_plugin_knows_where_its_files_are(open_with):
         until(lambda: bool(seen))
     assert seen == [clinic.config.folder / "plugins" / "diary"]
     assert not seen[0].exists()
+
+
+def test_each_plugin_has_its_own_tables_and_files(open_with):
+    """Not another's, whoever is active beside it; none where it brought none."""
+    seen = {}
+
+    def noting(name):
+        return bringing(startup=lambda ctx: seen.update({name: (ctx.data, ctx.folder)}))
+
+    clinic = open_with(**{name: noting(name) for name in ("diary", "poems", "quiet")})
+    url, folder = clinic.config.database.url, clinic.config.folder
+    for name in ("diary", "poems"):
+        source = FIRST.format(table=f"{name}_seen", more="pass")
+        write_migration(folder / name, "0001_first", source)
+        clinic.plugin_data[name] = plugin_database(url, name, folder / name)
+
+    with living(clinic):
+        until(lambda: len(seen) == 3)
+        for name in ("diary", "poems"):
+            assert seen[name][0].tables() == {f"{name}_seen": []}
+        with pytest.raises(PluginDataUnavailable, match="no such table"):
+            seen["poems"][0].read(lambda it: it.execute(text("SELECT * FROM diary_seen")))
+    assert seen["quiet"][0] is None
+    assert {name: files for name, (_, files) in seen.items()} == {
+        name: folder / "plugins" / name for name in seen
+    }
 
 
 # Facts that never end
