@@ -67,7 +67,7 @@ def wait_for_kept(clinic, count: int) -> str:
     done = VOICES["uji"].background
     ready = []
     done.soon(lambda: ready.append(True))
-    for _ in range(500):
+    for _ in range(6000):
         if ready and VOICES["uji"].sounds.state().count >= count:
             break
         time.sleep(0.01)
@@ -303,7 +303,7 @@ def test_what_is_likely_is_spoken_before_it_is_called(clinic, monkeypatch):
     assert voice.background.waiting == 0
     clinic.issue()
     clinic.deliver()
-    for _ in range(1000):
+    for _ in range(6000):
         if voice.sounds.state().count >= 6:
             break
         time.sleep(0.01)

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from puskesmas_queue.api import Health, Role, Utterance
 from puskesmas_queue.testing import ClinicUnderTest, PluginContract
+from puskesmas_queue_tts import health
 from puskesmas_queue_tts import plugin as the_plugin
 from puskesmas_queue_tts import process as processes
 from puskesmas_queue_tts.clinic_voice import VOICES
@@ -21,7 +22,7 @@ from puskesmas_queue_tts.running import Running
 from puskesmas_queue_tts.settings import Settings
 
 NAME = "tts"
-PATIENT_S = 20.0
+PATIENT_S = 60.0
 
 
 class TestContract(PluginContract):
@@ -33,8 +34,9 @@ class TestContract(PluginContract):
 
 
 @pytest.fixture
-def open_clinic(tmp_path):
+def open_clinic(tmp_path, monkeypatch):
     """Opens a clinic with the voice, whose engines are ready; each is closed afterwards."""
+    monkeypatch.setattr(health, "TRIAL_S", PATIENT_S)
     opened = []
 
     def one(**settings: str) -> ClinicUnderTest:
@@ -224,6 +226,19 @@ def test_each_engine_says_how_it_is(open_clinic, put_voice):
     found = looked(clinic)
     assert found["piper"].state == "ok"
     assert "en: " not in found["piper"].line()
+
+
+def test_a_voice_that_is_still_being_loaded_needs_nobody(open_clinic, put_voice, monkeypatch):
+    """A small computer takes longer for it than a check may take."""
+    monkeypatch.setattr(health, "TRIAL_S", 0.01)
+    clinic = open_clinic(engines="piper")
+    put_voice(clinic.context(NAME).folder / "voices/id")
+
+    found = looked(clinic)["piper"]
+
+    assert (found.state, found.line()) == (
+        "note", "the voice is being loaded, look again in a minute"
+    )  # fmt: skip
 
 
 def test_a_spoilt_voice_is_what_is_wrong(open_clinic, put_voice):

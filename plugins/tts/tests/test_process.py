@@ -27,7 +27,7 @@ def load():
     if "broken" in sys.argv:
         raise RuntimeError("no such\\nvoice")
     if "slow" in sys.argv:
-        time.sleep(1.5)
+        time.sleep(3)
     def say(text, language, speed):
         if text == "die":
             os._exit(7)
@@ -53,6 +53,10 @@ serve(load)
 """
 
 
+URGENT_S, PATIENT_S, LEISURELY_S = 50.0, 60.0, 70.0
+"""Who has more than the second of them has time; none of them passes in a test."""
+
+
 @pytest.fixture
 def begin(tmp_path, monkeypatch):
     """Begins processes that speak nonsense; each is ended afterwards."""
@@ -66,7 +70,7 @@ def begin(tmp_path, monkeypatch):
         made.append(process)
         process.start()
         if is_awaited:
-            assert process.wait_ready(20)
+            assert process.wait_ready(60)
         return process
 
     yield one
@@ -85,8 +89,8 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def until(condition: Callable[[], object], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -112,8 +116,9 @@ def test_what_a_library_prints_is_no_answer(begin):
 
 
 @pytest.fixture
-def order(begin, tmp_path):
+def order(begin, tmp_path, monkeypatch):
     """Asks all at once, in this order, while another sentence is being spoken."""
+    monkeypatch.setattr(processes, "PATIENT_S", PATIENT_S)
 
     def said_of(questions: list[tuple[str, float]]) -> tuple[list[str], list[str]]:
         process = begin()
@@ -123,7 +128,7 @@ def order(begin, tmp_path):
         def call(text: str, deadline_s: float) -> None:
             answers[text] = ask(process, text, deadline_s)
 
-        threads = [threading.Thread(target=call, args=("gate", 30.0))]
+        threads = [threading.Thread(target=call, args=("gate", LEISURELY_S))]
         threads[0].start()
         until(said.exists)
         for number, question in enumerate(questions, start=1):
@@ -142,7 +147,7 @@ def test_many_at_once_are_served_in_order(order):
     """Two calls in one moment, and more: each gets its own sound, the first first."""
     texts = [str(number) for number in range(8)]
 
-    said, answers = order([(text, 1.9) for text in texts])
+    said, answers = order([(text, URGENT_S) for text in texts])
 
     assert said == texts
     assert answers == [f"{text} id 1.0" for text in texts]
@@ -150,7 +155,7 @@ def test_many_at_once_are_served_in_order(order):
 
 def test_who_has_time_lets_calls_go_first(order):
     """What is spoken in advance waits, but for the sentence that is being spoken."""
-    said, _ = order([("later", 30.0), ("much later", 30.0), ("urgent", 1.9)])
+    said, _ = order([("later", LEISURELY_S), ("much later", LEISURELY_S), ("urgent", URGENT_S)])
 
     assert said == ["urgent", "later", "much later"]
 
@@ -167,24 +172,23 @@ def test_a_sentence_that_cannot_be_spoken_ends_nothing(begin):
 
 def test_one_that_dies_is_begun_again_later_each_time(begin, monkeypatch):
     """Until it spoke; whoever asks meanwhile hears why, at once."""
-    monkeypatch.setattr(processes, "FIRST_PAUSE_S", 0.6)
+    monkeypatch.setattr(processes, "FIRST_PAUSE_S", 1.5)
     process = begin()
-    pauses = []
-    for _ in range(2):
+    for pause_s in (1.5, 3.0):
+        asked = time.monotonic()
         with pytest.raises(EngineFailed, match="code 7"):
             ask(process, "die")
-        died = time.monotonic()
+        due = process._due_s
+        assert due >= asked + pause_s
         with pytest.raises(EngineFailed, match="code 7"):
             ask(process, "satu")
-        assert process.wait_ready(10)
-        pauses.append(time.monotonic() - died)
-    assert pauses[0] >= 0.55
-    assert pauses[1] >= 1.15
+        assert process.wait_ready(60)
+        assert time.monotonic() >= due
 
     assert ask(process, "satu") == "satu id 1.0"
     with pytest.raises(EngineFailed):
         ask(process, "die")
-    assert process._pause_s == 0.6
+    assert process._pause_s == 1.5
 
 
 def test_one_that_is_killed_while_nobody_asks_is_there_again(begin, monkeypatch):
@@ -195,7 +199,7 @@ def test_one_that_is_killed_while_nobody_asks_is_there_again(begin, monkeypatch)
     os.kill(pid, signal.SIGKILL)
 
     until(lambda: process.pid not in (None, pid))
-    assert process.wait_ready(10)
+    assert process.wait_ready(60)
     assert ask(process, "satu") == "satu id 1.0"
 
 
@@ -206,10 +210,10 @@ def test_one_that_is_killed_in_the_middle_answers_at_once(begin):
     began = time.monotonic()
 
     with pytest.raises(EngineFailed, match="it ended with code -9"):
-        ask(process, "hang")
+        ask(process, "hang", 50.0)
 
     killer.join()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 25
 
 
 def test_one_that_hangs_is_ended(begin, monkeypatch):
@@ -222,10 +226,10 @@ def test_one_that_hangs_is_ended(begin, monkeypatch):
     began = time.monotonic()
     with pytest.raises(EngineFailed, match="too slow"):
         ask(process, "hang", 0.2)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 25
     until(lambda: process.pid not in (None, pid))
     assert not is_alive(pid)
-    assert process.wait_ready(10)
+    assert process.wait_ready(60)
     assert ask(process, "satu") == "satu id 1.0"
 
 
@@ -233,19 +237,20 @@ def test_a_late_sentence_is_not_the_answer_to_the_next(begin):
     process = begin()
 
     with pytest.raises(EngineFailed, match="too slow"):
-        ask(process, "wait 0.4", 0.1)
+        ask(process, "wait 2", 0.1)
     assert ask(process, "satu") == "satu id 1.0"
 
 
-def test_who_gave_up_is_not_spoken_for(begin):
+def test_who_gave_up_is_not_spoken_for(begin, tmp_path):
     """A question whose time was over before its turn costs nothing."""
     process = begin()
-    first = threading.Thread(target=ask, args=(process, "wait 1", 5.0))
+    first = threading.Thread(target=ask, args=(process, "gate", 60.0))
     first.start()
-    time.sleep(0.4)
+    until((tmp_path / "said").exists)
 
     with pytest.raises(EngineFailed, match="too slow"):
         ask(process, "die", 0.1)
+    (tmp_path / "open").touch()
     first.join()
     assert ask(process, "satu") == "satu id 1.0"
 
@@ -282,7 +287,7 @@ def test_who_waits_is_told_at_the_end(begin):
 
     def call(text: str) -> None:
         try:
-            ask(process, text, 10.0)
+            ask(process, text, 50.0)
         except EngineFailed as error:
             failures.append(str(error))
 
@@ -295,7 +300,7 @@ def test_who_waits_is_told_at_the_end(begin):
     for thread in threads:
         thread.join()
 
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 25
     assert len(failures) == 3
     with pytest.raises(EngineFailed, match="it was ended"):
         ask(process, "satu")
@@ -327,7 +332,7 @@ def test_it_ends_with_a_server_that_is_killed(begin, tmp_path, text):
             "import threading, time\n"
             "from puskesmas_queue_tts.process import SpeakingProcess\n"
             "process = SpeakingProcess('uji', 'child_of_test')\n"
-            "process.start(); process.wait_ready(20)\n"
+            "process.start(); process.wait_ready(60)\n"
             f"ask = lambda: process.ask({text!r}, 'id', 1.0, 60.0)\n"
             "threading.Thread(target=ask, daemon=True).start()\n"
             "time.sleep(0.3); print(process.pid, flush=True); time.sleep(60)",
@@ -342,4 +347,4 @@ def test_it_ends_with_a_server_that_is_killed(begin, tmp_path, text):
     server.wait()
     server.stdout.close()
 
-    until(lambda: not is_alive(pid), 5)
+    until(lambda: not is_alive(pid))

@@ -150,6 +150,10 @@ def test_a_kill_in_the_middle_costs_one_sound_at_most(tmp_path):
         with started(WRITER, tmp_path) as writer:
             try:
                 assert writer.stdout.readline() == b"ready\n"
+                until = time.monotonic() + 60
+                while not any(tmp_path.glob("*/*.wav")):
+                    assert time.monotonic() < until
+                    time.sleep(0.01)
                 time.sleep(0.1 + 0.03 * round_)
             finally:
                 writer.kill()
@@ -162,5 +166,5 @@ def test_a_kill_in_the_middle_costs_one_sound_at_most(tmp_path):
 def test_processes_share_it(tmp_path):
     """Three read, write, make room and empty it at once."""
     sharers = [started(SHARER, tmp_path, place * 7) for place in range(3)]
-    told = [one.communicate(timeout=60) for one in sharers]
+    told = [one.communicate(timeout=300) for one in sharers]
     assert [out for out, _ in told] == [b"done\n"] * 3, told

@@ -6,7 +6,7 @@ from functools import partial
 from puskesmas_queue.api import Context, Health, HealthCheck
 from puskesmas_queue_tts import wav
 from puskesmas_queue_tts.clinic_voice import VOICES
-from puskesmas_queue_tts.engine import Engine, EngineFailed
+from puskesmas_queue_tts.engine import Engine, EngineFailed, EngineStarting
 from puskesmas_queue_tts.piper import Piper
 from puskesmas_queue_tts.running import Warm, make_engines
 from puskesmas_queue_tts.settings import ENGINES, Settings
@@ -66,6 +66,9 @@ def _try(engine: Engine) -> Health:
         try:
             sound = engine.synthesise(WORDS[language], language, 1.0, end - began)
             spoken_s = wav.read(sound).seconds
+        except EngineStarting:
+            # A small computer needs longer for it than a check may take: nobody has to do anything.
+            return Health("note", "the voice is being loaded, look again in a minute")
         except (EngineFailed, wav.NotWave) as error:
             return Health("wrong", f"{language}: {error}")
         told.append(f"{language}: {spoken_s:.1f} s in {time.monotonic() - began:.1f} s")
