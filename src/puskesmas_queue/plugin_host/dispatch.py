@@ -48,6 +48,8 @@ STARTUP_BUSY_S = 2.0
 """A beginning less: the hall is open by then."""
 MOST_LATE, LATE_WINDOW_S = 3, 600.0
 """A plugin whose decisions wait for something so often within so many seconds is switched off."""
+BUSY = "while this machine was busy"
+"""Stands in the description of an answer that may have been late through nobody's fault."""
 MOST_STUCK = 3
 """A plugin with so much that never came to an end is not told or asked more until it does."""
 
@@ -382,6 +384,6 @@ class Dispatcher:
             is_off = error.is_computing or len(times) >= MOST_LATE
             if is_off:
                 self.switched_off.add(plugin)
-        busy = ", while this machine was busy" if error.is_machine_busy else ""
+        busy = f", {BUSY}" if error.is_machine_busy else ""
         detail = f"no answer within {self._deadline_s * 1000:.0f} ms{busy}{where(error.places)}"
         self.report(Fault(plugin, hook, "overran", detail, is_off, error.places))
