@@ -15,9 +15,11 @@ import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from puskesmas_queue.cli.context import command_actor
 from puskesmas_queue.cli.init import Wishes, configuration, make_clinic
@@ -35,6 +37,7 @@ from support.server import command
 START_S = 90
 MOST_KIOSKS = 32
 KIOSKS_NAME = "kiosks.json"
+LATE_HOUR = 22
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0.0.0"
 SERVE_FORM = re.compile(r"/loket/tickets/(\d+)/serve")
 VISITS = (
@@ -47,11 +50,15 @@ VISITS = (
 
 def make_open_clinic(folder: Path, database: str, counter_count: int) -> tuple[Config, list[str]]:
     """
-    Make a clinic that never closes, with counters and one account each; return passwords.
+    Make a clinic that closes hours from now, with counters and an account each; return passwords.
 
     Its kiosks are paired already: `paired_kiosks`.
     """
-    text = configuration(Wishes("klasik", "Puskesmas Ramai", "Asia/Jakarta", "admin", database))
+    zone = "Asia/Jakarta"
+    if datetime.now(ZoneInfo(zone)).hour >= LATE_HOUR:
+        # Midnight, when numbers begin anew, is over there.
+        zone = "Asia/Jayapura"
+    text = configuration(Wishes("klasik", "Puskesmas Ramai", zone, "admin", database))
     config = build_config(folder / CONFIG_NAME, tomllib.loads(text), {})
     make_clinic(config, text, "klasik", "admin")
     config = load_config(folder / CONFIG_NAME, {})

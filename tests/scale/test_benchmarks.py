@@ -71,7 +71,7 @@ def check(name: str, **environment: str) -> None:
     """At a tiny size it prints its report, and every count in it is right."""
     done = subprocess.run(
         [sys.executable, BENCH / f"{name}.py", "--quick", "--json", "--scale", "0.02"],
-        capture_output=True, text=True, check=False, timeout=120,
+        capture_output=True, text=True, check=False, timeout=600,
         env={**os.environ, **environment},
     )  # fmt: skip
 

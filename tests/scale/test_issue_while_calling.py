@@ -41,7 +41,7 @@ class Hall:
 
 @pytest.fixture
 def size(is_soak: bool) -> Size:
-    return Size(5000, 20, 1500) if is_soak else Size(400, 2, 60)
+    return Size(5000, 20, 1500) if is_soak else Size(400, 2, 300)
 
 
 @pytest.fixture(params=[Crowd, Programs], ids=["pages", "rest"])

@@ -119,7 +119,7 @@ class ServedCrowd(Crowd):
 
 @pytest.fixture
 def size(is_soak: bool) -> Size:
-    return Size(10_000, 10, 1500, 75) if is_soak else Size(300, 2, 60, 0)
+    return Size(10_000, 10, 1500, 75) if is_soak else Size(300, 2, 300, 0)
 
 
 @pytest.fixture
