@@ -13,6 +13,7 @@ from puskesmas_queue.live.hub import Hub, encode
 from puskesmas_queue.live.reader import Reader
 from puskesmas_queue.live.stream import LiveStream
 from puskesmas_queue.services.devices import DEVICES_TOPIC
+from support.loops import play as impatiently
 
 
 class Stage:
@@ -27,7 +28,7 @@ class Stage:
         self.hub = Hub(self.render, lambda name: frozenset({"line:main"}), lambda: 1234, "v1")
 
     def render(self, name: str) -> str:
-        self.gate.wait(5)
+        self.gate.wait(60)
         if self.failures:
             self.failures -= 1
             raise StorageUnavailable("busy")
@@ -63,7 +64,7 @@ class Screen:
 
     async def until(self, text: str) -> bytes:
         """Wait for a message that holds this; return it."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while True:
                 for message in self.messages:
                     if text.encode() in message:
@@ -71,7 +72,7 @@ class Screen:
                 await asyncio.sleep(0.005)
 
 
-def play(scene) -> None:
+def play(scene, runner=asyncio.run) -> None:
     async def run() -> None:
         stage = Stage()
         stage.hub.start()
@@ -81,7 +82,7 @@ def play(scene) -> None:
             stage.gate.set()
             await stage.hub.stop()
 
-    asyncio.run(run())
+    runner(run())
 
 
 def test_a_new_reader_gets_a_beat_and_the_present_state():
@@ -161,11 +162,11 @@ def test_a_reader_that_never_reads_is_let_go(monkeypatch):
         screen = Screen(stage, ("display-main", "speech-main"))
         await screen.until("=0")
         screen.takes.clear()
-        for _ in range(10):
-            stage.change()
-            await asyncio.sleep(0.05)
-            assert len(screen.reader._pending or ()) <= 3
-        assert screen.is_ended
+        async with asyncio.timeout(30):
+            while not screen.is_ended:
+                stage.change()
+                await asyncio.sleep(0.05)
+                assert len(screen.reader._pending or ()) <= 3
         sent = len(screen.messages)
         screen.takes.set()
         stage.change()
@@ -278,20 +279,34 @@ class Request:
         self.takes = asyncio.Event()
         self.takes.set()
         self.goes = asyncio.Event()
+        self.is_held_up = False
         stream = LiveStream(stage.hub, ["display-main"], check, is_timed=is_timed)
         scope = {"type": "http", "method": method}
         self.task = asyncio.create_task(stream(scope, self.receive, self.send))
 
     async def send(self, message) -> None:
+        self.is_held_up = not self.takes.is_set()
         await self.takes.wait()
         self.sent.append(message)
+
+    async def began(self) -> None:
+        """Wait until something was sent."""
+        async with asyncio.timeout(30):
+            while len(self.sent) < 2:
+                await asyncio.sleep(0.005)
+
+    async def until(self, text: str) -> None:
+        """Wait until this was sent."""
+        async with asyncio.timeout(30):
+            while not any(text.encode() in one.get("body", b"") for one in self.sent):
+                await asyncio.sleep(0.005)
 
     async def receive(self):
         await self.goes.wait()
         return {"type": "http.disconnect"}
 
     async def over(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await self.task
 
     @property
@@ -304,7 +319,7 @@ def test_a_stream_ends_when_its_reader_goes_away():
 
     async def scene(stage: Stage) -> None:
         request = Request(stage)
-        await asyncio.sleep(0.05)
+        await request.began()
         assert dict(request.sent[0]["headers"])[b"content-type"].startswith(b"text/event-stream")
         assert stage.hub.readers == 1
         request.goes.set()
@@ -350,13 +365,15 @@ def test_the_streams_of_a_revoked_device_end_at_once():
             Request(stage, partial(may_read, name), is_timed=False) for name in ("tv", "other")
         )
         phone = Request(stage)
-        await asyncio.sleep(0.05)
+        for request in (tv, other, phone):
+            await request.until("display-main=0")
         revoked.add("tv")
-        stage.hub.touched({"line:main": 1})
-        await asyncio.sleep(0.05)
+        stage.change()
+        await tv.until("display-main=1")
         assert not tv.task.done()
         stage.hub.touched({DEVICES_TOPIC: 2})
-        async with asyncio.timeout(0.5):
+        # Half the time after which a timer would look.
+        async with asyncio.timeout(hub_module.CHECK_S / 2):
             await tv.task
         assert tv.is_whole
         assert tv.sent[-2]["body"] == b"event: gone\ndata: \n\n"
@@ -383,25 +400,23 @@ def test_a_device_revoked_while_its_stream_opens_gets_none():
     play(scene)
 
 
-def test_machines_that_only_read_are_looked_at_now_and_then(monkeypatch):
+def test_machines_that_only_read_are_looked_at_now_and_then():
     """That is how a TV whose page asks for nothing is still seen."""
-    monkeypatch.setattr(hub_module, "BEAT_S", 0.01)
-    monkeypatch.setattr(hub_module, "CHECK_S", 0.05)
-
     async def scene(stage: Stage) -> None:
-        looked: list[float] = []
+        looked: list[int] = []
 
         async def may_read() -> bool:
             looked.append(1)
             return True
 
         request = Request(stage, may_read, is_timed=False)
-        await asyncio.sleep(0.3)
-        assert 3 <= len(looked) <= 8
+        await asyncio.sleep(hub_module.CHECK_S * 5.5)
+        # As it came, and five times since.
+        assert len(looked) == 6
         request.goes.set()
         await request.over()
 
-    play(scene)
+    play(scene, impatiently)
 
 
 def test_all_streams_end_when_the_server_stops():
@@ -409,10 +424,13 @@ def test_all_streams_end_when_the_server_stops():
 
     async def scene(stage: Stage) -> None:
         requests = [Request(stage) for _ in range(20)]
-        await asyncio.sleep(0.05)
+        for request in requests:
+            await request.until("display-main=0")
         requests[0].takes.clear()
         stage.change()
-        await asyncio.sleep(0.1)
+        for request in requests[1:]:
+            await request.until("display-main=1")
+        assert requests[0].is_held_up
         stage.hub.end_all()
         await asyncio.gather(*(request.over() for request in requests))
         assert stage.hub.readers == 0
