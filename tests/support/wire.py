@@ -13,7 +13,9 @@ import uvicorn
 
 from puskesmas_queue.web.connections import Connections
 
-START_S = 10
+START_S = 30
+KEEP_ALIVE_S = 60
+"""Longer than any test: a connection ends where its test says so."""
 
 
 @contextmanager
@@ -30,7 +32,7 @@ def serving(
     """
     config = uvicorn.Config(
         app, http=make, ws="none", log_level="critical", access_log=False, lifespan="off",
-        timeout_keep_alive=1, timeout_graceful_shutdown=1,
+        timeout_keep_alive=KEEP_ALIVE_S, timeout_graceful_shutdown=1,
         ssl_context_factory=None if context is None else lambda *_: context,
     )  # fmt: skip
     server = uvicorn.Server(config)
@@ -49,7 +51,7 @@ def serving(
 
 def connect(port: int, source: str = "127.0.0.1") -> socket.socket:
     """Open a connection from an address of this machine."""
-    return socket.create_connection(("127.0.0.1", port), timeout=20, source_address=(source, 0))
+    return socket.create_connection(("127.0.0.1", port), timeout=60, source_address=(source, 0))
 
 
 def read_all(one: socket.socket) -> bytes:
