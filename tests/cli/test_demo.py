@@ -2,7 +2,7 @@
 
 import json
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,7 +20,7 @@ def test_the_first_line_says_where_everything_is(server):
     assert set(told["pages"]) == {"kiosk", "display", "loket", "dashboard", "demo"}
     assert {"admin", "petugas_loket"} <= {login["role"] for login in told["logins"]}
     for name, page in told["pages"].items():
-        answer = httpx.get(page)
+        answer = httpx.get(page, timeout=30)
         needs_login = name in ("loket", "dashboard")
         assert answer.status_code == (303 if needs_login else 200), name
 
@@ -29,7 +29,9 @@ def test_its_clock_starts_at_half_past_seven(server):
     now = datetime.fromtimestamp(beat(f"{server.url}/live/display-main")["now"] / 1000, WIB)
 
     assert now.strftime("%H:%M") in ("07:30", "07:31")
-    assert now.date() == datetime.now(WIB).date()
+    # It may have begun before midnight.
+    today = datetime.now(WIB)
+    assert now.date() in {today.date(), (today - timedelta(minutes=5)).date()}
 
 
 def test_the_same_folder_goes_on(tmp_path):
@@ -59,18 +61,18 @@ def test_a_demo_that_ended_at_once_begins_again(tmp_path):
 def test_a_setting_changed_beside_it_stops_nothing(server):
     """The command has the demo's time: the clock guard sees nothing from the future."""
     moved = {"at": "2026-02-26T08:00:00"}
-    assert httpx.post(f"{server.url}/demo/clock", json=moved).is_success
+    assert httpx.post(f"{server.url}/demo/clock", json=moved, timeout=30).is_success
     done = run_command(
         "settings", "set", "display.voice", "false", "--config", server.told["config"]
     )
     assert done.returncode == 0, done.stderr
 
-    deadline = time.monotonic() + 5
-    while 'data-voice="0"' not in httpx.get(server.told["pages"]["display"]).text:
+    deadline = time.monotonic() + 60
+    while 'data-voice="0"' not in httpx.get(server.told["pages"]["display"], timeout=30).text:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert httpx.get(f"{server.url}/readyz").json() == {"ready": True, "why": None}
-    assert httpx.post(f"{server.url}/demo/arrivals", json={"count": 1}).is_success
+    assert httpx.get(f"{server.url}/readyz", timeout=30).json() == {"ready": True, "why": None}
+    assert httpx.post(f"{server.url}/demo/arrivals", json={"count": 1}, timeout=30).is_success
 
 
 def test_a_folder_with_something_else_is_refused(run, refused, clinic_folder):
@@ -79,7 +81,7 @@ def test_a_folder_with_something_else_is_refused(run, refused, clinic_folder):
 
 def beat(url: str) -> dict[str, Any]:
     """Return the first beat of a live stream."""
-    with httpx.stream("GET", url, timeout=10) as stream:
+    with httpx.stream("GET", url, timeout=30) as stream:
         lines = stream.iter_lines()
         for line in lines:
             if line == "event: beat":

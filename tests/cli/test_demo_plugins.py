@@ -41,8 +41,10 @@ def test_a_new_demo_speaks_and_prints(tmp_path, start):
         printer = server.told["simulators"]["printer"]
         assert httpx.get(printer, timeout=30).status_code == 200
         assert printer in httpx.get(server.pages["demo"], timeout=30).text
-        (ticket,) = httpx.post(f"{server.url}/demo/arrivals", json={"count": 1}).json()["numbers"]
-        listed = httpx.get(f"{server.url}/demo/printed").json()["printed"]
+        (ticket,) = httpx.post(f"{server.url}/demo/arrivals", json={"count": 1}, timeout=30).json()[
+            "numbers"
+        ]
+        listed = httpx.get(f"{server.url}/demo/printed", timeout=30).json()["printed"]
         assert listed[0]["number"] == ticket
 
 

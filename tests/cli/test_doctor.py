@@ -75,10 +75,12 @@ def test_a_demo_is_looked_at_in_its_own_time(run, config, clinic_folder):
     """What it says of the clock and of late things is of the demo's morning."""
     (clinic_folder / DEMO_CLOCK_NAME).write_text(str(timedelta(days=400).total_seconds()))
 
+    zone, later = ZoneInfo("Asia/Jakarta"), timedelta(days=400)
+    before = datetime.now(zone) + later
     answer = run("doctor", "--config", config)
+    after = datetime.now(zone) + later
 
-    now = datetime.now(ZoneInfo("Asia/Jakarta")) + timedelta(days=400)
-    assert f"clock: {now:%Y-%m-}" in answer.stdout
+    assert any(f"clock: {now:%Y-%m-}" in answer.stdout for now in (before, after))
 
 
 def test_no_configuration(run):

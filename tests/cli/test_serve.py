@@ -29,8 +29,8 @@ def startup(ctx):
 def test_answers_and_refuses_a_second_one(run, refused, config, tmp_path):
     """The command line works beside the server, another server does not."""
     with running("serve", "--config", config, "--port", 0, folder=tmp_path) as server:
-        assert httpx.get(f"{server.url}/healthz").status_code == 200
-        kiosk = httpx.get(f"{server.url}/kiosk")
+        assert httpx.get(f"{server.url}/healthz", timeout=30).status_code == 200
+        kiosk = httpx.get(f"{server.url}/kiosk", timeout=30)
         assert (kiosk.status_code, kiosk.headers["location"]) == (303, "/pair?for=kiosk")
 
         refused(run("serve", "--config", config, "--port", 0), "another server already uses")
@@ -45,9 +45,9 @@ def test_answers_and_refuses_a_second_one(run, refused, config, tmp_path):
 def test_can_be_started_again_however_it_ended(config, tmp_path, name):
     for _ in range(2):
         with running("serve", "--config", config, "--port", 0, folder=tmp_path) as server:
-            assert httpx.get(f"{server.url}/healthz").status_code == 200
+            assert httpx.get(f"{server.url}/healthz", timeout=30).status_code == 200
             os.kill(server.process.pid, getattr(signal, name))
-            server.process.wait(20)
+            server.process.wait(60)
 
 
 def test_several_workers_need_postgresql(run, refused, config):
@@ -136,7 +136,7 @@ def test_threads_give_way_early(config, tmp_path, monkeypatch):
         with config.open("a") as file:
             file.write('\n[plugins]\nactive = ["look"]\n')
         with running("serve", "--config", config, "--port", 0, folder=tmp_path) as server:
-            until = time.monotonic() + 20
+            until = time.monotonic() + 60
             while not seen.exists() or not seen.read_text():
                 assert time.monotonic() < until, server.url
                 time.sleep(0.05)

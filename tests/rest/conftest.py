@@ -13,6 +13,14 @@ from puskesmas_queue.domain.devices import DeviceKind
 from puskesmas_queue.services import accounts, devices
 from puskesmas_queue.storage.crypto import make_key_file
 from rest.program import Program
+from support.clinics import MORNING
+from support.clocks import StandingClock
+
+
+@pytest.fixture
+def clock() -> StandingClock:
+    """A clock that stands at 26 February 2026, 07:30 WIB, and can be moved."""
+    return StandingClock(MORNING)
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def described(tmp_path_factory):
     ):
         login = server.login("admin")
         asked = {"username": login["username"], "password": login["password"]}
-        given = session.post(f"{server.url}/api/v1/token", json=asked, timeout=30)
+        given = session.post(f"{server.url}/api/v1/token", json=asked, timeout=60)
         document = schemathesis.openapi.from_url(f"{server.url}/api/v1/openapi.json")
         yield document, session, given.json()["access"]
 
@@ -101,6 +101,7 @@ def test_answers_are_those_that_are_described(described, method, path, mode, is_
             session=session,
             headers={"Authorization": f"Bearer {token}"},
             excluded_checks=EXCLUDED,
+            timeout=60,
         )
 
     ask()

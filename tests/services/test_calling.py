@@ -254,7 +254,7 @@ def test_head_that_changes_while_it_is_picked(postgres_clinic, monkeypatch, chan
     monkeypatch.setattr(engine, "questions_at_the_end", end_late)
     with ThreadPoolExecutor(1) as threads:
         changing = threads.submit(steps[change])
-        assert has_locked.wait(20)
+        assert has_locked.wait(60)
         assert call_next(clinic, 1, STAFF).number == called
         assert changing.result().id == head.id
 
@@ -262,7 +262,7 @@ def test_head_that_changes_while_it_is_picked(postgres_clinic, monkeypatch, chan
 def until_somebody_waits(clinic):
     """Wait until a transaction waits for a lock of another one."""
     waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' LIMIT 1"
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     with clinic.db.engine.connect() as conn:
         while conn.execute(text(waiting)).one_or_none() is None:
             assert time.monotonic() < deadline

@@ -143,14 +143,14 @@ def test_what_was_read_before_a_change_is_not_kept_after_it(clinic, monkeypatch)
         stored = load(tx)
         if threading.current_thread() is reader:
             is_read.set()
-            may_go_on.wait(10)
+            may_go_on.wait(60)
         return stored
 
     monkeypatch.setattr(rows, "load", load_slowly)
     clinic.settings.forget()
     reader = threading.Thread(target=lambda: clinic.settings.get(RATIO))
     reader.start()
-    assert is_read.wait(10)
+    assert is_read.wait(60)
     set_option(clinic, RATIO, "full", STAFF)
     may_go_on.set()
     reader.join()

@@ -540,10 +540,11 @@ def test_a_bad_model_is_a_fault_with_a_reason(opened, model, words, caplog):
 
 
 def test_a_model_that_hangs_or_falls_costs_its_own_form_only(opened, monkeypatch):
-    monkeypatch.setattr(forms.validate.__globals__["guarded"], "__defaults__", (0.2,))
     clinic = opened(hook=Hangs)
 
-    assert problems(clinic, "hook", name="lama") == {"": "slow"}
+    with monkeypatch.context() as hasty:
+        hasty.setattr(forms.guarded, "__defaults__", (0.2,))
+        assert problems(clinic, "hook", name="lama") == {"": "slow"}
     with pytest.raises(InvalidForm) as caught:
         save(clinic, "hook", {"name": "jatuh"}, STAFF)
     (problem,) = caught.value.problems

@@ -1,6 +1,7 @@
 """Whether a number could be given now."""
 
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -55,7 +56,7 @@ def test_write_that_hangs_is_none_and_holds_one_thread(clinic, clock, monkeypatc
     write = clinic.db.write
 
     def hanging(fn):
-        assert gate.wait(20)
+        assert gate.wait(60)
         return write(fn)
 
     monkeypatch.setattr(clinic.db, "write", hanging)
@@ -63,7 +64,7 @@ def test_write_that_hangs_is_none_and_holds_one_thread(clinic, clock, monkeypatc
     asking.start()
     try:
         while ready._asked_at is None:
-            pass
+            time.sleep(0.005)
         assert ready.why_not() is None
         clock.advance(timedelta(seconds=readiness.PATIENCE_S + 0.1))
         assert ready.why_not() == "database is not writable"

@@ -28,7 +28,7 @@ def test_an_hour_that_the_clock_skips_is_an_hour(sqlite_clinic, clock):
         ticket = calling.call_next(sqlite_clinic, 1, STAFF)
         calling.serve(sqlite_clinic, ticket.id, STAFF, 1)
         calling.hold(sqlite_clinic, ticket.id, STAFF, 1)
-        ends = time.monotonic() + 8
+        ends = time.monotonic() + 60
         clock.advance(timedelta(minutes=61))
         sqlite_clinic.guard.rebase()
 
@@ -49,7 +49,7 @@ def test_when_machines_were_seen_is_written_by_every_process(sqlite_clinic, monk
     devices.saw_device(sqlite_clinic, device, "192.168.1.31")
     timers.start()
     try:
-        ends = time.monotonic() + 8
+        ends = time.monotonic() + 60
         while rows_of(sqlite_clinic, tables.devices)[0].seen_address != "192.168.1.31":
             assert time.monotonic() < ends
             time.sleep(0.02)
@@ -101,7 +101,7 @@ def test_what_a_page_leaves_behind_is_swept(sqlite_clinic, clock, no_collections
 
 
 def wait_until(is_so):
-    ends = time.monotonic() + 8
+    ends = time.monotonic() + 60
     while not is_so():
         assert time.monotonic() < ends
         time.sleep(0.05)

@@ -1,6 +1,5 @@
 """Several statements at once, what is put off, and the end that goes with the commit."""
 
-import time
 from datetime import UTC, date, datetime
 
 import pytest
@@ -149,12 +148,10 @@ def test_a_connection_that_broke_costs_one_refusal(postgres_db):
 
     with pytest.raises(StorageUnavailable):
         postgres_db.write(cut_off)
-    started = time.monotonic()
     for code in "abcd":
         postgres_db.write(lambda tx, code=code: tx.later(*zone(tx, code)))
 
     assert codes(postgres_db) == list("abcd")
-    assert time.monotonic() - started < 10
 
 
 def test_values_are_read_as_they_were_written(db):

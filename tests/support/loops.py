@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 TURN_S = 1e-6
-"""What each turn of the loop takes: without it one who waits for a rest of nothing waits for ever."""
+"""What each turn of the loop takes; who waits for a rest of nothing would else wait for ever."""
 T = TypeVar("T")
 
 

@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import anyio
@@ -238,7 +237,7 @@ def test_pages_are_shown_while_changes_wait(sqlite_clinic):
     gate = threading.Event()
 
     def change(page):
-        gate.wait(30)
+        gate.wait(120)
         return PlainTextResponse("")
 
     def show(page):
@@ -252,7 +251,7 @@ def test_pages_are_shown_while_changes_wait(sqlite_clinic):
         middleware=[Middleware(SecurityMiddleware, options=SecurityOptions())],
     )
     app.state.clinic, app.state.rendering = sqlite_clinic, Rendering(sqlite_clinic)
-    took = []
+    shown = []
 
     async def run() -> None:
         transport = httpx.ASGITransport(app, client=("127.0.0.1", 1))
@@ -265,17 +264,15 @@ def test_pages_are_shown_while_changes_wait(sqlite_clinic):
             for _ in range(100):
                 group.start_soon(client.post, "/change")
             await anyio.sleep(0.1)
-            began = time.monotonic()
-            with anyio.move_on_after(10):
-                assert (await client.get("/show")).text == "shown"
-            took.append(time.monotonic() - began)
+            with anyio.move_on_after(60):
+                shown.append((await client.get("/show")).text)
             gate.set()
 
     try:
         anyio.run(run)
     finally:
         gate.set()
-    assert took[0] < 5
+    assert shown == ["shown"]
 
 
 # Setting up

@@ -290,15 +290,15 @@ class Request:
         self.sent.append(message)
 
     async def began(self) -> None:
-        """Wait until something was sent."""
-        async with asyncio.timeout(30):
-            while len(self.sent) < 2:
-                await asyncio.sleep(0.005)
+        """Wait until its first event was sent."""
+        await self.until("event: ")
 
     async def until(self, text: str) -> None:
         """Wait until this was sent."""
         async with asyncio.timeout(30):
-            while not any(text.encode() in one.get("body", b"") for one in self.sent):
+            while True:
+                if any(text.encode() in one.get("body", b"") for one in self.sent):
+                    return
                 await asyncio.sleep(0.005)
 
     async def receive(self):
@@ -402,6 +402,7 @@ def test_a_device_revoked_while_its_stream_opens_gets_none():
 
 def test_machines_that_only_read_are_looked_at_now_and_then():
     """That is how a TV whose page asks for nothing is still seen."""
+
     async def scene(stage: Stage) -> None:
         looked: list[int] = []
 

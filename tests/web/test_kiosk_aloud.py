@@ -281,7 +281,7 @@ class Slow:
 
     def speak(self, utterance, ctx):
         self.asked.release()
-        self.go_on.wait(20)
+        self.go_on.wait(120)
         return Speech((b"RIFF",))
 
     @hookimpl
@@ -289,7 +289,8 @@ class Slow:
         return [Announcer("slow", self.speak)]
 
 
-def test_readings_leave_threads_to_printers_and_the_hall(puskesmas_clinics):
+def test_readings_leave_threads_to_printers_and_the_hall(puskesmas_clinics, monkeypatch):
+    monkeypatch.setattr(providers, "READ_DEADLINE_S", 120.0)
     slow = Slow()
     hall = puskesmas_clinics(slow=slow)
     set_option(hall.clinic, "display.announcers", "slow", SYSTEM)
@@ -301,7 +302,7 @@ def test_readings_leave_threads_to_printers_and_the_hall(puskesmas_clinics):
     for one in asking:
         one.start()
     for _ in asking:
-        assert slow.asked.acquire(timeout=10)
+        assert slow.asked.acquire(timeout=30)
 
     refused = hall.get("/kiosk/aloud")
 

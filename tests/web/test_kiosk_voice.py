@@ -6,6 +6,7 @@ import wave
 
 import pytest
 
+from puskesmas_queue.services import providers
 from puskesmas_queue.web.routes.kiosk_aloud import READ
 from puskesmas_queue_tts import plugin
 from puskesmas_queue_tts.clinic_voice import VOICES
@@ -36,6 +37,7 @@ def seconds(sound: bytes) -> float:
 def test_every_page_is_read_whole(hall, lang, monkeypatch):
     """In both languages, sentence by sentence, in words that have no figure left."""
     (engine,) = VOICES["uji"].speaker(hall.context("tts")).voice.engines
+    monkeypatch.setattr(providers, "READ_DEADLINE_S", 60.0)
     asked = []
     synthesise = engine.synthesise
 

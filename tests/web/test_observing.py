@@ -124,6 +124,7 @@ def anyio_backend():
 
 def test_changes_errors_and_what_is_slow_are_told(app, sqlite_clinic, monkeypatch, lines):
     client = browser(app)
+    monkeypatch.setattr(observing, "SLOW_S", 600.0)
     client.get("/")
     client.get("/t/NOSUCH00")
     assert lines() == []
@@ -180,7 +181,9 @@ def test_whole_visit_leaves_no_name_code_or_token_in_the_log(tmp_path):
     known |= set(kiosk_cookies.values()) | set(passwords)
     command = ("serve", "--config", config.path, "--port", 0, "--log-format", "json")
     with running(*command, folder=tmp_path) as server:
-        with httpx.Client(base_url=server.url, headers=OWN, cookies=kiosk_cookies) as kiosk:
+        with httpx.Client(
+            base_url=server.url, headers=OWN, cookies=kiosk_cookies, timeout=30
+        ) as kiosk:
             visit = {"lane": "general", "payment": "bpjs", "unit": "umum"}
             for _ in range(3):
                 key = secrets.token_urlsafe(15)
@@ -188,10 +191,10 @@ def test_whole_visit_leaves_no_name_code_or_token_in_the_log(tmp_path):
                 code = re.match(r"/kiosk/ticket/(\w+)", answer.headers["location"])[1]
                 known |= {key, code, answer.headers.get("set-cookie", "x=-;")[:40].split("=")[1]}
                 kiosk.post(f"/kiosk/ticket/{code}/print")
-        with httpx.Client(base_url=server.url, headers=OWN) as phone:
+        with httpx.Client(base_url=server.url, headers=OWN, timeout=30) as phone:
             phone.get(f"/t/{code}?nik=3509012345678901")
             phone.post(f"/t/{code}/cancel")
-        with httpx.Client(base_url=server.url, headers=OWN) as desk:
+        with httpx.Client(base_url=server.url, headers=OWN, timeout=30) as desk:
             login = {"username": "sitirahma", "password": "kuda9&merahputih"}
             desk.post("/login", data={**login, "password": "salah sekali"})
             desk.post("/login", data=login)
