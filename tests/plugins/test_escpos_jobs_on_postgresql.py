@@ -50,7 +50,7 @@ def together(calls):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(90)
     return found
 
 
@@ -75,7 +75,7 @@ def test_jobs_of_two_processes_take_turns(contexts, tcp, monkeypatch):
     held, most = [], []
 
     def go(ctx):
-        with turns.turn(ctx, f"tcp:{tcp.address}", time.monotonic() + 10):
+        with turns.turn(ctx, f"tcp:{tcp.address}", time.monotonic() + 60):
             held.append(ctx)
             most.append(len(held))
             time.sleep(0.05)

@@ -128,11 +128,12 @@ def test_who_never_reads_is_dropped_and_leaves_nothing(caplog, readers_alive):
                     # uvicorn's own mark, and the event that went over it.
                     assert max(kept) <= 65_536 + 2 * EVENT
                 await place.until_readers(1)
-                assert readers_alive() == 1
-                assert len(place.server.server_state.connections) == 1
+                # The tasks of the requests end a moment later.
+                await until(lambda: readers_alive() == 1)
+                await until(lambda: len(place.server.server_state.connections) == 1)
             await place.until_readers(0)
             await until(lambda: not place.server.server_state.connections)
-            assert readers_alive() == 0
+            await until(lambda: readers_alive() == 0)
             for client in clients:
                 client.close()
 
@@ -151,8 +152,8 @@ def test_who_goes_away_leaves_nothing(readers_alive):
                 for client in clients:
                     client.close()
                 await place.until_readers(0)
-            assert readers_alive() == 0
-            assert not place.server.server_state.tasks
+            await until(lambda: readers_alive() == 0)
+            await until(lambda: not place.server.server_state.tasks)
 
     asyncio.run(scene())
 

@@ -20,7 +20,7 @@ from puskesmas_queue_escpos_printer.reasons import Reason
 from puskesmas_queue_escpos_printer.simulator import PrinterSimulator
 
 NAME = "escpos_printer"
-SOON_S = 10.0
+SOON_S = 60.0
 QUESTIONS = 12
 """Bytes of the four questions about its state, which a printer keeps while it stands still."""
 
@@ -116,9 +116,14 @@ def test_a_printer_that_says_nothing_of_use_prints_once(clinic, simulator, fault
 
 def test_a_roll_that_ends_in_the_job_prints_the_rest_later(clinic, simulator):
     """The printer itself keeps it: a second one from the server would be a second paper."""
-    simulator.faults.bytes_per_s = 20_000
+    simulator.faults.bytes_per_s = 8_000
     ask = first_print(clinic)
-    begun = threading.Timer(0.7, lambda: simulator.faults.switch({"paper": "end"}))
+
+    def run_out() -> None:
+        wait_for(lambda: simulator.waiting > QUESTIONS)
+        simulator.faults.switch({"paper": "end"})
+
+    begun = threading.Thread(target=run_out)
     begun.start()
     found = ask()
     begun.join()
@@ -170,8 +175,8 @@ def test_jobs_at_once_are_whole_papers(clinic, simulator):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
-    printing.join_all(clinic.context(NAME).clinic_id, 10)
+        thread.join(60)
+    printing.join_all(clinic.context(NAME).clinic_id, 60)
     assert {one.state for one in found} == {"printed"}
     codes = {one.order.subject for one in jobs.latest(clinic.context(NAME))}
     assert len(simulator.slips) == 5

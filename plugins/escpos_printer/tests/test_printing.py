@@ -11,6 +11,7 @@ from fake_printer import TcpPrinter
 from sqlalchemy import update
 
 from puskesmas_queue.api import Context, PluginDataUnavailable
+from puskesmas_queue.services.providers import PRINT_DEADLINE_S
 from puskesmas_queue_escpos_printer import (
     documents,
     jobs,
@@ -22,7 +23,7 @@ from puskesmas_queue_escpos_printer import (
 )
 from puskesmas_queue_escpos_printer.jobs import Order
 from puskesmas_queue_escpos_printer.printers import PrinterSetup
-from puskesmas_queue_escpos_printer.printing import Times, print_job
+from puskesmas_queue_escpos_printer.printing import TIMES, Times, print_job
 from puskesmas_queue_escpos_printer.protocol import Status
 from puskesmas_queue_escpos_printer.reasons import Reason
 from puskesmas_queue_escpos_printer.tables import JOBS
@@ -31,6 +32,8 @@ from puskesmas_queue_escpos_printer.transports.base import Limits, TransportFail
 NAME = "escpos_printer"
 LIMITS = Limits(connect_s=0.5, status_s=0.3, stall_s=0.5, look_s=0.2, silent_s=0.4, whole_s=4.0)
 QUICK = Times(turn_s=1.5, again_s=0.1, start_s=2.5, answer_s=3.5, limits=LIMITS)
+PATIENT = Times(turn_s=60, again_s=0.1, again_until_s=60, start_s=60, answer_s=90, limits=LIMITS)
+"""Where what is waited for comes: this machine may be busy."""
 
 
 @pytest.fixture
@@ -75,7 +78,7 @@ def together(*calls: Callable[[], object]) -> list[object]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(90)
     return [found[place] for place in range(len(calls))]
 
 
@@ -116,7 +119,7 @@ def test_asked_again_it_says_how_it_fared(ctx, there, tcp, fault):
 def test_one_job_asked_for_twice_at_once_is_printed_once(ctx, there, tcp):
     there("Kiosk", tcp)
     tcp.print_s = 0.5
-    outcomes = together(*[lambda: go(ctx)] * 5)
+    outcomes = together(*[lambda: go(ctx, times=PATIENT)] * 5)
     assert [one.state for one in outcomes] == ["printed"] * 5
     assert tcp.printed == [paper()]
 
@@ -124,7 +127,7 @@ def test_one_job_asked_for_twice_at_once_is_printed_once(ctx, there, tcp):
 def test_jobs_at_once_come_one_after_the_other(ctx, there, tcp):
     there("Kiosk", tcp)
     tcp.print_s = 0.1
-    calls = [lambda number=number: go(ctx, number) for number in range(1, 7)]
+    calls = [lambda number=number: go(ctx, number, times=PATIENT) for number in range(1, 7)]
     outcomes = together(*calls)
     assert {one.state for one in outcomes} == {"printed"}
     assert sorted(tcp.printed) == [paper(number) for number in range(1, 7)]
@@ -141,7 +144,7 @@ def test_a_turn_of_another_process_is_waited_for(ctx, there, tcp):
 
     later = threading.Timer(0.5, turns._give_back, (ctx, device, holder))
     later.start()
-    assert go(ctx, 2).state == "printed"
+    assert go(ctx, 2, times=PATIENT).state == "printed"
     later.join()
 
 
@@ -149,7 +152,7 @@ def test_a_turn_of_a_process_that_died_ends(ctx, there, tcp, monkeypatch):
     there("Kiosk", tcp)
     monkeypatch.setattr(turns, "LEASE_S", 0.3)
     turns._claim(ctx, f"tcp:{tcp.address}", time.monotonic())
-    assert go(ctx).state == "printed"
+    assert go(ctx, times=PATIENT).state == "printed"
 
 
 def test_two_names_of_one_printer_take_turns(ctx, there, tcp):
@@ -230,7 +233,7 @@ def test_a_printer_that_is_just_starting_is_tried_again(ctx, there, switched_on)
     there("Kiosk", off)
     later = threading.Timer(0.7, lambda: switched_on(TcpPrinter(off.port)))
     later.start()
-    assert go(ctx).state == "printed"
+    assert go(ctx, times=PATIENT).state == "printed"
     later.join()
 
 
@@ -274,12 +277,12 @@ def test_without_tables_nothing_is_sent(ctx, there, tcp, monkeypatch):
 def test_a_printer_slower_than_whoever_waits_ends_its_job(ctx, there, tcp):
     """The answer is that nobody knows yet; the paper comes whole, and that is known later."""
     there("Kiosk", tcp)
-    tcp.print_s = 1.2
-    times = Times(turn_s=0.3, start_s=0.5, answer_s=0.8, limits=LIMITS)
+    tcp.print_s = 3.5
+    times = Times(turn_s=1.5, start_s=1.8, answer_s=2.0, limits=LIMITS)
     outcome = go(ctx, times=times)
     assert (outcome.state, outcome.reason) == ("unsure", Reason.STILL_PRINTING)
 
-    printing.join_all(ctx.clinic_id, 5)
+    printing.join_all(ctx.clinic_id, 60)
     assert tcp.printed == [paper()]
     assert jobs.find(ctx, "code-1", "first-print-0001").state == "printed"
     assert go(ctx).state == "printed"
@@ -297,7 +300,7 @@ def test_no_job_begins_after_its_time(ctx, there, tcp, monkeypatch):
     monkeypatch.setattr(jobs, "begin", slow)
     outcome = go(ctx, times=Times(start_s=0.5, answer_s=0.6, limits=LIMITS))
     assert outcome.state == "failed"
-    printing.join_all(ctx.clinic_id, 5)
+    printing.join_all(ctx.clinic_id, 60)
     assert paper() not in tcp.bytes_taken
     assert jobs.find(ctx, "code-1", "first-print-0001").state == "failed"
 
@@ -340,7 +343,7 @@ def test_a_slow_look_for_the_printer_takes_of_it_too(quiet, tcp, monkeypatch):
 
 @pytest.mark.parametrize("fault", ["no_answer", "not_reading", "nobody"])
 def test_the_worst_printer_is_answered_for_in_time(ctx, there, tcp, fault):
-    """With the times as they are: the server gives 10 s."""
+    """With the times as they are."""
     there("Kiosk", tcp)
     choice = printers.all_printers(ctx)
     tcp.is_silent = True
@@ -351,8 +354,9 @@ def test_the_worst_printer_is_answered_for_in_time(ctx, there, tcp, fault):
     started = time.monotonic()
     outcome = print_job(ctx, order(), choice, lambda _: job)
     assert outcome.state == ("failed" if fault == "nobody" else "unsure")
-    assert time.monotonic() - started < 9.5
-    printing.join_all(ctx.clinic_id, 20)
+    assert TIMES.answer_s < PRINT_DEADLINE_S - 1
+    assert time.monotonic() - started < TIMES.limits.whole_s / 2
+    printing.join_all(ctx.clinic_id, 60)
 
 
 # After a crash
@@ -384,7 +388,7 @@ def test_a_job_that_another_process_prints_is_waited_for(ctx, there, tcp):
         lambda: ctx.data.write(lambda connection: connection.execute(update(JOBS).values(**done))),
     )
     later.start()
-    assert go(ctx).state == "printed"
+    assert go(ctx, times=PATIENT).state == "printed"
     later.join()
     assert tcp.bytes_taken == b""
 
@@ -415,8 +419,8 @@ def test_a_start_takes_no_job_from_its_own_process(ctx, there, tcp):
 
 def test_the_end_of_the_server_waits_for_a_job(ctx, there, tcp):
     there("Kiosk", tcp)
-    tcp.print_s = 1.0
-    go(ctx, times=Times(start_s=0.3, answer_s=0.4, limits=LIMITS))
+    tcp.print_s = 2.5
+    go(ctx, times=Times(start_s=1.3, answer_s=1.5, limits=LIMITS))
     plugin.shutdown(ctx)
     assert jobs.latest(ctx)[0].state == "printed"
 
@@ -549,7 +553,7 @@ def test_the_watch_sees_by_itself(ctx, there, tcp, monkeypatch):
     tcp.cover_open = True
     monkeypatch.setattr(watch, "TROUBLED_S", 0.1)
     plugin.startup(ctx)
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while printers.all_printers(ctx)[0].status.state != "cover_open":
         assert time.monotonic() < until
         time.sleep(0.05)

@@ -5,6 +5,7 @@ import os
 import stat
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from fake_printer import TcpPrinter
@@ -80,7 +81,7 @@ def test_a_silent_printer_is_unknown_and_gets_the_job_all_the_same(tcp):
     assert (talk.sent.state, talk.sent.reason) == ("unsure", Reason.NO_ANSWER)
     assert (talk.status.state, talk.status.reason) == ("unknown", Reason.NO_ANSWER)
     assert tcp.printed == [JOB]
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < QUICK.barrier_s
 
 
 def test_a_printer_that_only_knows_the_barrier_prints(tcp):
@@ -103,19 +104,22 @@ def test_garbage_is_no_answer(tcp, garbage):
 def test_endless_garbage_ends(tcp):
     tcp.barrier_answer = b"\xee" * 200
     started = time.monotonic()
-    assert send("tcp", tcp.address).sent.reason is Reason.GARBAGE
-    assert time.monotonic() - started < 1.5
+    limits = replace(QUICK, whole_s=60, barrier_s=60)
+    assert send("tcp", tcp.address, limits=limits).sent.reason is Reason.GARBAGE
+    assert time.monotonic() - started < 30
 
 
 def test_paper_that_ends_in_the_job_is_told_soon(tcp):
     """Something of it is out: nobody knows, and the printer says why."""
     tcp.paper_ends_at = JOB[-6:]
     started = time.monotonic()
-    talk = send("tcp", tcp.address, limits=Limits(look_s=0.2, status_s=0.3, whole_s=20))
+    talk = send(
+        "tcp", tcp.address, limits=Limits(look_s=0.2, status_s=0.3, whole_s=60, barrier_s=60)
+    )
 
     assert (talk.sent.state, talk.sent.reason) == ("unsure", Reason.NO_PAPER)
     assert talk.status.state == "no_paper"
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 30
 
 
 def test_paper_that_ended_with_the_job_is_no_proof(tcp):
@@ -139,16 +143,16 @@ def test_a_printer_that_stops_reading_is_given_up(tcp):
         return True
 
     started = time.monotonic()
-    talk = talking.send(printer("tcp", tcp.address), HUGE, begin, QUICK)
+    talk = talking.send(printer("tcp", tcp.address), HUGE, begin, replace(QUICK, whole_s=60))
 
     assert (talk.sent.state, talk.sent.reason) == ("unsure", Reason.STALLED)
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 30
 
 
 def test_a_slow_printer_has_its_time(tcp):
     """It answers questions while it prints, so it is waited for."""
     tcp.print_s = 1.0
-    assert send("tcp", tcp.address, limits=Limits(look_s=0.2, whole_s=5)).sent.state == "printed"
+    assert send("tcp", tcp.address, limits=Limits(look_s=0.2, whole_s=60)).sent.state == "printed"
 
 
 def test_a_printer_that_is_off_has_nothing_begun(switched_on):
@@ -197,10 +201,11 @@ def test_a_cable_whose_printer_takes_nothing_is_given_up(pty, kind):
         return True
 
     started = time.monotonic()
-    talk = talking.send(printer(kind, pty.address), JOB * 4000, begin, QUICK)
+    limits = replace(QUICK, whole_s=60)
+    talk = talking.send(printer(kind, pty.address), JOB * 4000, begin, limits)
 
     assert (talk.sent.state, talk.sent.reason) == ("unsure", Reason.STALLED)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
 
 
 def test_what_a_cable_still_holds_is_no_answer_to_the_next_job(pty):
@@ -209,7 +214,12 @@ def test_what_a_cable_still_holds_is_no_answer_to_the_next_job(pty):
     limits = Limits(whole_s=0.3, status_s=0.1)
     late = talking.send(printer("file", pty.address), JOB, lambda: True, limits)
     assert late.sent.state == "unsure"
-    time.sleep(0.8)
+    until = time.monotonic() + 60
+    while not pty.printed:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    # Its answer is written right after.
+    time.sleep(0.2)
     pty.no_paper, pty.print_s = True, 0
     assert send("file", pty.address).sent.reason is Reason.NO_PAPER
 

@@ -17,7 +17,7 @@ from puskesmas_queue_escpos_printer.simulator import PrinterSimulator
 
 JOB = b"\x1b@Nomor A-012\n\x1dVB\x00"
 BARRIER = b"\x1dr\x01"
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 
 @pytest.fixture
