@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from puskesmas_queue.domain.errors import PluginDataUnavailable
+from puskesmas_queue.plugin_host.guard import Guard, NoAnswer
 from puskesmas_queue.storage import migrate, plugin_data
 from puskesmas_queue.storage.plugin_data import PluginDatabase, plugin_database
 from support.plugin_tables import FIRST, write_migration
@@ -265,3 +266,30 @@ def test_two_processes_migrate_once(make, database_url, tmp_path):
         thread.join()
     second.close()
     assert failures == []
+
+
+def test_a_write_that_is_ended_while_it_waits_blocks_no_other(sqlite_url, tmp_path):
+    """It ran out of time, and is ended at the moment in which its turn has come."""
+    write_migration(tmp_path, "0001_first", FIRST.format(table="words_seen", more="pass"))
+    data = plugin_database(sqlite_url, "words", tmp_path)
+    data.prepare()
+    inside, leave = threading.Event(), threading.Event()
+
+    def hang(connection):
+        inside.set()
+        leave.wait(60)
+
+    thread = threading.Thread(target=data.write, args=(hang,))
+    thread.start()
+    assert inside.wait(60)
+    guard = Guard()
+    with pytest.raises(NoAnswer):
+        guard.call(lambda: data.write(add("satu")), 0.5)
+    guard.end()
+    leave.set()
+    thread.join()
+
+    data.write(add("satu"))
+
+    assert data.read(times) == 1
+    data.close()

@@ -51,7 +51,12 @@ def plugin_database(
 
 
 class _Turn:
-    """Whose migration it is; a turn that does not end can be taken away from its owner."""
+    """
+    Whose turn it is; one that does not end can be taken away from its owner.
+
+    It is taken inside of `try` and given in `finally`: a thread that ran out of time is ended in
+    any line, most likely in the one where it has waited, and a lock would be nobody's then.
+    """
 
     def __init__(self) -> None:
         self._owner: object | None = None
@@ -70,7 +75,8 @@ class _Turn:
         with self._changed:
             if self._owner is owner:
                 self._owner = None
-                self._changed.notify()
+                # One of them alone may be about to be ended.
+                self._changed.notify_all()
 
 
 _migrating = _Turn()
@@ -99,7 +105,7 @@ class PluginDatabase:
         self._version_table = f"{plugin}_version"
         self._known_engine: Engine | None = None
         self._preparing = threading.Lock()
-        self._writing = threading.Lock()
+        self._writing = _Turn()
         self._failure: str | None = None
         self._is_ready = False
 
@@ -192,12 +198,13 @@ class PluginDatabase:
         if not self._is_sqlite:
             yield
             return
-        if not self._writing.acquire(timeout=TIMEOUT_S):
-            raise PluginDataUnavailable(self._plugin, f"busy for {TIMEOUT_S:.0f} s")
+        mine = object()
         try:
+            if not self._writing.take(mine, TIMEOUT_S):
+                raise PluginDataUnavailable(self._plugin, f"busy for {TIMEOUT_S:.0f} s")
             yield
         finally:
-            self._writing.release()
+            self._writing.give(mine)
 
     @contextmanager
     def _connection(self, *, is_writing: bool) -> Iterator[Connection]:
@@ -239,9 +246,9 @@ class PluginDatabase:
             raise PluginDataUnavailable(self._plugin, self._failure)
 
     def _migrate(self, run: Callable[[Connection], None]) -> None:
-        if not _migrating.take(self, MIGRATING_S):
-            raise PluginDataUnavailable(self._plugin, "another migration does not end")
         try:
+            if not _migrating.take(self, MIGRATING_S):
+                raise PluginDataUnavailable(self._plugin, "another migration does not end")
             with self._alone(), self._connection(is_writing=True) as connection:
                 try:
                     run(connection)
