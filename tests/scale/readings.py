@@ -8,7 +8,12 @@ from playwright.sync_api import Page
 
 @dataclass(frozen=True)
 class ProcessReading:
-    """Memory of its own (proportional set size), open files, sockets among them, and threads."""
+    """
+    Memory of its own, open files, sockets among them, and threads.
+
+    What it shares with others, libraries above all, is left out: its share of that grows when
+    one of them ends.
+    """
 
     memory_kb: int
     files: int
@@ -31,7 +36,7 @@ def process_reading(pid: int) -> ProcessReading:
     folder = Path("/proc", str(pid))
     rollup = (folder / "smaps_rollup").read_text()
     memory_kb = next(
-        int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")
+        int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Anonymous:")
     )
     links = []
     for entry in (folder / "fd").iterdir():

@@ -29,6 +29,7 @@ from puskesmas_queue.testing import (
     TicketObjected,
 )
 from puskesmas_queue.testing.hall import play_morning
+from puskesmas_queue.workers import outbox
 
 
 class Settings(BaseModel):
@@ -105,7 +106,9 @@ def test_a_ticket_that_is_passed_on_keeps_its_number_and_its_hooks_name_the_new_
         clinic.transfer(served, "umum")
 
 
-def test_facts_wait_for_deliver_and_come_again(puskesmas_clinics):
+def test_facts_wait_for_deliver_and_come_again(puskesmas_clinics, monkeypatch):
+    # Longer than this machine may stand still, and less than the life of a call.
+    monkeypatch.setattr(outbox, "BACKOFF_S", (60,) * 20)
     plugin = Listener()
     clinic = puskesmas_clinics(listener=plugin)
     clinic.issue()
@@ -114,7 +117,7 @@ def test_facts_wait_for_deliver_and_come_again(puskesmas_clinics):
 
     assert [one.is_good for one in clinic.deliver()] == [True, False]
     assert clinic.deliver() == []
-    clinic.advance(2)
+    clinic.advance(61)
     assert [one.is_good for one in clinic.deliver()] == [True]
 
     assert plugin.heard == ["startup", ("Halo", "A-001"), 1, 2]
