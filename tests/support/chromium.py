@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
 from support.sockets import is_local
 
@@ -21,7 +21,11 @@ FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-dev-shm-usage",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1, EXCLUDE ::1",
 )  # fmt: skip
+"""The last one: whatever a page asks for, no other machine is found."""
+PATIENCE_MS = 30_000
+"""How long is waited for what a page should show: a busy machine is no fault of the page."""
 NO_PRINTER = "window.print = () => undefined"
 """No browser here has a printer: newer ones wait at it, and then print no PDF for a test either."""
 LOCAL_SCHEMES = ("about", "blob", "data")
@@ -43,6 +47,7 @@ def launched(program: str) -> Iterator[Browser]:
     Playwright's event loop stays in this thread until the end, so nothing may keep a browser
     open beside tests that run a loop of their own.
     """
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=program, args=list(FLAGS), headless=True
@@ -80,10 +85,11 @@ class Pages:
         context = self.browser.new_context(
             viewport={"width": width, "height": height}, service_workers="block", **options
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE_MS)
         self.contexts.append(context)
         context.add_init_script(NO_PRINTER)
-        context.route("**/*", self._route)
+        # Not a route: that would have each request of a page wait for this thread's next turn.
+        context.on("request", self._note)
         context.on("weberror", lambda error: self.faults.append(str(error.error)))
         context.on("console", self._listen)
         page = context.new_page()
@@ -94,17 +100,16 @@ class Pages:
     def close(self) -> None:
         """Close every page that was opened."""
         for context in self.contexts:
-            # A request that still waits for `_route` could keep the browser from closing.
-            context.unroute_all(behavior="ignoreErrors")
+            for page in context.pages:
+                # A request that still waits for a test's route could keep the browser from closing.
+                page.unroute_all(behavior="ignoreErrors")
             context.close()
 
-    def _route(self, route: Route) -> None:
-        parts = urlsplit(route.request.url)
+    def _note(self, request: Request) -> None:
+        parts = urlsplit(request.url)
         if parts.scheme in LOCAL_SCHEMES or is_local((parts.hostname or "", parts.port)):
-            route.continue_()
             return
-        self.outside.append(route.request.url)
-        route.abort()
+        self.outside.append(request.url)
 
     def _listen(self, message: Any) -> None:
         if message.type == "error" and "Content Security Policy" in message.text:
