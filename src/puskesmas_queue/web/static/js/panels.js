@@ -22,9 +22,19 @@ function showFailed(panel) {
   panel.replaceChildren(text);
 }
 
+/** Somebody who types there keeps what was typed. */
+function isTypedIn(panel) {
+  return panel.contains(document.activeElement);
+}
+
 document.addEventListener("htmx:beforeSwap", (event) => {
   const panel = panelOf(event);
   if (!panel || !event.detail.shouldSwap) return;
+  // It was asked for before somebody began to type; what a form of its own brings is wanted.
+  if (event.detail.requestConfig.elt === panel && isTypedIn(panel)) {
+    event.detail.shouldSwap = false;
+    return;
+  }
   const html = event.detail.xhr.responseText;
   if (/^\s*<(!doctype|html)/i.test(html)) {
     event.detail.shouldSwap = false;
@@ -42,8 +52,7 @@ document.addEventListener("htmx:afterRequest", (event) => {
   panel.dataset.times = String(times + 1);
   if (times >= AGAIN_MS.length) return;
   window.setTimeout(() => {
-    // Somebody who types there keeps what was typed.
-    if (panel.isConnected && !panel.contains(document.activeElement)) {
+    if (panel.isConnected && !isTypedIn(panel)) {
       globalThis.htmx.trigger(panel, "again");
     }
   }, AGAIN_MS[times]);
