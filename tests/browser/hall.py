@@ -1,15 +1,17 @@
 """A hall to act in: the kiosk, the counters and the TV of a running demo."""
 
 import re
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import httpx2 as httpx
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Response, expect
 
 from support.chromium import Pages
 from support.server import Server
 
+PATIENCE_S = 30
 UNITS = {"umum": "Poli Umum", "gigi": "Poli Gigi"}
 
 
@@ -22,7 +24,7 @@ class Hall:
 
     def demo(self, path: str, **values: Any) -> dict[str, Any]:
         """Use a route of the demo as a program would."""
-        answer = httpx.post(f"{self.server.url}/demo/{path}", json=values, timeout=10)
+        answer = httpx.post(f"{self.server.url}/demo/{path}", json=values, timeout=PATIENCE_S)
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
@@ -31,12 +33,14 @@ class Hall:
         """Move the clinic's clock on."""
         self.demo("clock", advance_s=seconds)
 
-    def at(self, time: str) -> None:
+    def at(self, hour: str) -> None:
         """Let it be a time of the clinic's day, `07:00`."""
-        now = httpx.post(f"{self.server.url}/demo/clock", json={"advance_s": 0}, timeout=10).json()[
-            "now"
-        ]
-        self.demo("clock", at=f"{now[:10]}T{time}:00+07:00")
+        self.demo("clock", at=f"{self.day()}T{hour}:00+07:00")
+
+    def day(self) -> str:
+        """Return the clinic's date, `2026-02-26`."""
+        now: str = self.demo("clock", advance_s=0)["now"]
+        return now[:10]
 
     def arrive(self, lane: str, count: int = 1, unit: str = "umum") -> list[str]:
         """Let people take numbers."""
@@ -45,9 +49,8 @@ class Hall:
 
     def announced(self) -> list[dict[str, Any]]:
         """List what was announced, newest first."""
-        found: list[dict[str, Any]] = httpx.get(f"{self.server.url}/demo/announced").json()[
-            "announced"
-        ]
+        answer = httpx.get(f"{self.server.url}/demo/announced", timeout=PATIENCE_S)
+        found: list[dict[str, Any]] = answer.json()["announced"]
         return found
 
     def kiosk(self, **options: Any) -> Page:
@@ -108,14 +111,28 @@ def states(hall: Hall, count: int) -> list[tuple[str, str]]:
     return [(one["number"], one["state"]) for one in reversed(hall.announced()[:count])]
 
 
-def until_spoken(hall: Hall, page: Page, count: int, limit_s: float = 20) -> None:
+def until_spoken(hall: Hall, page: Page, count: int, limit_s: float = 60) -> None:
     """Wait until the latest `count` announcements were all spoken to their end."""
-    for _ in range(int(limit_s * 10)):
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
         latest = [state for _, state in states(hall, count)]
         if len(latest) == count and set(latest) == {"spoken"}:
+            page.evaluate("0")  # what the page told this process meanwhile is here then
             return
         page.wait_for_timeout(100)
     raise AssertionError(f"not spoken: {states(hall, count)}")
+
+
+def wake_sound(tv: Page) -> None:
+    """Give a TV the click that browsers want; the server knows then that it can be heard."""
+
+    def is_audible(answer: Response) -> bool:
+        told = answer.request.post_data or ""
+        return answer.url.endswith("/display/heartbeat") and "voice=1" in told
+
+    with tv.expect_response(is_audible):
+        tv.mouse.click(400, 400)
+    expect(tv.locator("[data-sound]")).to_be_hidden()
 
 
 def leave(*desks: Page) -> None:

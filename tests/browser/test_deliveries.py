@@ -16,6 +16,7 @@ from puskesmas_queue.services import accounts, letters
 from puskesmas_queue.services.tickets import issue_ticket
 from puskesmas_queue.settings import Config, load_config
 from support.chromium import Pages
+from support.clinics import zone_without_midnight
 from support.desk import KIOSK, STAFF, general, open_all
 from support.distributions import shelf_on_path
 from support.office import leave
@@ -39,7 +40,9 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
     """A clinic with a plugin whose receiver is down, and the letters of one that is gone."""
     shelf_folder = tmp_path / "shelf"
     shelf_folder.mkdir()
-    made = json.loads(run_command("init", tmp_path / "clinic", "--json").stdout)
+    made = json.loads(
+        run_command("init", tmp_path / "clinic", "--zone", zone_without_midnight(), "--json").stdout
+    )
     path = Path(made["config"])
     for key, value in (("reset_time", "00:00"), ("operating_start", "00:00"),
                        ("operating_end", "23:59")):  # fmt: skip
@@ -87,16 +90,19 @@ def test_failed_deliveries_are_tidied_up(office, config):
         audit.look(page, "older", lang)
         page.locator('a[href$="/dismiss"]').first.click()
         audit.look(page, "question", lang)
-        page.locator("main form button").click()
+        with page.expect_navigation():
+            page.locator("main form button").click()
         audit.look(page, "dismissed", lang)
     assert audit.found == {}
 
     expect(page.locator("main .of-count")).to_have_text("61")
     page.locator('a[href="/admin/deliveries/of/old_mail/dismiss"]').click()
-    page.locator("main form button").click()
+    with page.expect_navigation():
+        page.locator("main form button").click()
     expect(page.locator("[role=status]")).to_be_visible()
     assert page.locator('a[href*="/of/old_mail/"]').count() == 0
-    page.locator('form[action="/admin/deliveries/of/webhook/redeliver"] button').click()
+    with page.expect_navigation():
+        page.locator('form[action="/admin/deliveries/of/webhook/redeliver"] button').click()
     expect(page.locator("[role=status]")).to_be_visible()
     with closing(open_clinic(config)) as clinic:
         assert len(letters.dead_letters(clinic)) == 0

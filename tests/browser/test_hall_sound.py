@@ -1,6 +1,5 @@
 """What the hall really hears of an announcer: in order, complete, in step with the picture."""
 
-import time
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -9,28 +8,58 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from browser.axe import violations
-from browser.hall import Hall, call, leave, states, until_spoken
+from browser.hall import Hall, call, leave, states, until_spoken, wake_sound
 from browser.voices import PLAYED, TONE_S, FolderVoice, played, speaking_demo, until
 from support.chromium import Pages
 from support.server import Server
 
 pytestmark = pytest.mark.browser
 
-SLACK_MS = 20
-"""The page's clock and that of its sound are read one after the other."""
+SLACK_S = 0.02
+"""The sound's clock goes on by the piece that is rendered at a time."""
 PICTURE_LAST = """
 (() => {
     const Original = window.EventSource;
+    let isCalled = false;
+    let told;
+    const word = new Promise((done) => { told = done; });
     window.EventSource = class extends Original {
         addEventListener(name, listener, ...rest) {
-            const late = (event) => setTimeout(() => listener(event), 600);
-            const heard = name.startsWith("display-") ? late : listener;
+            const late = async (event) => {
+                isCalled ||= event.data.includes('data-state="called"');
+                if (!isCalled) return listener(event);
+                const left = await word + 600 - Date.now();
+                setTimeout(() => listener(event), Math.max(0, left));
+            };
+            const noted = (event) => {
+                if (JSON.parse(event.data).current) told(Date.now());
+                listener(event);
+            };
+            const heard = name.startsWith("display-") ? late
+                : name.startsWith("speech-") ? noted : listener;
             return super.addEventListener(name, heard, ...rest);
         }
     };
 })();
 """
-"""A TV whose picture comes later than the word to speak, as on a slow machine."""
+"""A TV whose picture comes 600 ms after the word to speak, as on a slow machine."""
+PATIENT = """
+(() => {
+    const wait = window.setTimeout;
+    window.setTimeout = (done, ms, ...rest) =>
+        wait(done, ms === 250 || ms === 1200 ? 2 * ms : ms, ...rest);
+})();
+"""
+"""A TV that waits twice as long for a voice's own chime: a busy machine is a slow voice."""
+WHEN_ASKED = """
+window.askedAt = [];
+window.fetch = new Proxy(window.fetch, {apply: (fetch, self, [path, ...rest]) => {
+    if (path.startsWith("/display/sound/")) window.askedAt.push(Date.now());
+    return Reflect.apply(fetch, self, [path, ...rest]);
+}});
+"""
+MISSED_MS = 10_000
+"""No TV is missed sooner: it is 15 s after its last heartbeat, and they come every 5 s."""
 
 
 @pytest.fixture(scope="module")
@@ -68,15 +97,13 @@ def open_tv(hall: Hall, *scripts: str) -> Page:
     for script in (PLAYED, *scripts):
         tv.add_init_script(script)
     tv.goto(hall.server.pages["display"])
-    with tv.expect_response("**/display/heartbeat"):
-        tv.mouse.click(400, 400)
-    expect(tv.locator("[data-sound]")).to_be_hidden()
+    wake_sound(tv)
     return tv
 
 
 def is_one_at_a_time(notes: list[dict[str, Any]]) -> bool:
     """Say whether each sound began when the one before it was over."""
-    return all(after["from"] >= before["to"] - SLACK_MS for before, after in pairwise(notes))
+    return all(after["from"] >= before["to"] for before, after in pairwise(notes))
 
 
 def test_two_calls_within_a_second_are_whole_and_in_order(hall: Hall, voice: FolderVoice):
@@ -102,7 +129,7 @@ def test_two_calls_within_a_second_are_whole_and_in_order(hall: Hall, voice: Fol
         assert words == f"Nomor antrean, A, nol nol {last}."
     notes = played(tv)
     assert len(notes) == 4
-    assert all(note["to"] - note["from"] >= TONE_S * 1000 - SLACK_MS for note in notes)
+    assert all(note["heard_s"] >= TONE_S - SLACK_S for note in notes)
     assert is_one_at_a_time(notes)
     # The second chime comes after the first announcement, whole.
     tones = tv.evaluate("window.tones")
@@ -119,6 +146,7 @@ def test_recall_of_what_is_spoken_adds_nothing(hall: Hall, voice: FolderVoice):
     tv = open_tv(hall)
     desk.keyboard.press("F2")
     until(tv, "window.played.length === 1")
+    expect(desk.locator("#lk-desk [data-key=F3]")).to_be_enabled()
     with desk.expect_response("**/recall"):
         desk.keyboard.press("F3")
     assert [state for _, state in states(hall, 1)] == ["speaking"]
@@ -141,18 +169,18 @@ def test_a_tv_that_is_closed_hands_over_at_once(hall: Hall, voice: FolderVoice):
     first, second = open_tv(hall), open_tv(hall)
     call(desk)
     until(first, "window.played.length === 1")
-    left = time.monotonic()
+    left = first.evaluate("Date.now()")
 
     first.goto("about:blank")
 
-    until(second, "window.tones.length > 0", limit_ms=10_000)
-    assert time.monotonic() - left < 5
+    until(second, "window.tones.length > 0")
+    assert second.evaluate("window.tones[0]") - left < MISSED_MS
     until_spoken(hall, second, 1)
     leave(desk)
 
 
 def test_another_tv_says_anew_what_the_first_did_not_end(hall: Hall, voice: FolderVoice):
-    """The speaking TV is cut off in mid-sentence: within 15 s another one begins it again."""
+    """The speaking TV is cut off in mid-sentence: 15 s later another one begins it again."""
     voice.tell(seconds=4)
     hall.arrive("general")
     desk = hall.counter(1, "siti")
@@ -161,17 +189,15 @@ def test_another_tv_says_anew_what_the_first_did_not_end(hall: Hall, voice: Fold
     until(first, "window.played.length === 1")
     first.evaluate("navigator.sendBeacon = () => true")  # cut off: no last word
     first.close()
-    closed = time.monotonic()
+    assert second.evaluate("window.tones") == []
 
-    until(second, "window.tones.length > 0", limit_ms=25_000)
+    hall.advance(15)
 
-    # Nobody hears of a speaker between its last heartbeat and its end, so it is 15 s at most from
-    # there; a second more until it is noticed, and one for a busy machine.
-    assert time.monotonic() - closed < 15 + 2
+    until(second, "window.tones.length > 0")
     until_spoken(hall, second, 1)
     notes = played(second)
     assert len(notes) == 2
-    assert all(note["to"] - note["from"] >= 3_900 for note in notes)
+    assert all(note["heard_s"] >= 4 - SLACK_S for note in notes)
     leave(desk)
 
 
@@ -200,7 +226,7 @@ def test_nothing_sounds_before_the_number_is_seen(hall: Hall, voice: FolderVoice
         """() => {
             const look = () => {
                 const panel = document.querySelector("#tv-counter-1");
-                if (panel.dataset.number && !window.seenAt) window.seenAt = Date.now();
+                if (panel?.dataset.number && !window.seenAt) window.seenAt = Date.now();
             };
             new MutationObserver(look).observe(document.body,
                 {subtree: true, childList: true, attributes: true});
@@ -221,7 +247,7 @@ def test_a_voice_with_a_chime_of_its_own_has_no_second_one(hall: Hall, voice: Fo
     voice.tell(has_chime=True)
     hall.arrive("general", 2)
     desk = hall.counter(1, "siti")
-    tv = open_tv(hall)
+    tv = open_tv(hall, PATIENT)
     call(desk)
     until_spoken(hall, tv, 1)
     voice.tell(has_chime=True, after_s=0.6)
@@ -249,16 +275,18 @@ def test_a_voice_that_was_not_there_is_asked_once_more(hall: Hall, voice: Folder
 
 
 def test_a_slow_voice_is_made_while_the_chime_sounds(hall: Hall, voice: FolderVoice):
-    """What is made in 0.8 s is heard as soon as the chime is over."""
-    voice.tell(after_s=0.8)
+    """It is asked before the chime, once, and heard after it, whole."""
+    voice.tell(after_s=0.5)
     hall.arrive("general")
     desk = hall.counter(1, "siti")
-    tv = open_tv(hall)
+    tv = open_tv(hall, WHEN_ASKED)
     call(desk)
     until_spoken(hall, tv, 1)
 
+    (asked,) = tv.evaluate("window.askedAt")
     chime, first = tv.evaluate("window.tones")[0], played(tv)[0]["from"]
-    assert 1_200 <= first - chime < 2_000
+    assert asked <= chime
+    assert first - chime >= 1_200
     leave(desk)
 
 
@@ -299,5 +327,5 @@ def test_staff_see_at_once_whether_the_hall_hears_them(hall: Hall, voice: Folder
     tv = open_tv(hall)
     expect(line).to_have_count(0)
     tv.close()
-    expect(line).to_contain_text("Suara mati.", timeout=25_000)
+    expect(line).to_contain_text("Suara mati.", timeout=60_000)
     leave(desk)

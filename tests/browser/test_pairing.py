@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 
 from browser.axe import Audit
 from browser.hall import take
+from browser.machine import allowed_s
 from puskesmas_queue.clinic import Clinic, open_clinic
 from puskesmas_queue.domain.access import Role
 from puskesmas_queue.domain.devices import DeviceKind
@@ -22,6 +23,7 @@ from puskesmas_queue.services.tickets import issue_ticket
 from puskesmas_queue.settings import Config, load_config
 from puskesmas_queue.web.cookies import machine_cookie
 from support.chromium import Pages
+from support.clinics import zone_without_midnight
 from support.desk import KIOSK, STAFF, general, open_all
 from support.machines import pair_machine
 from support.server import Server, run_command, running
@@ -61,7 +63,7 @@ class Place:
         name = machine_cookie(kind, is_https=False)
         page.context.add_cookies([{"name": name, "value": token, "url": self.server.url}])
         # The server hears of what another process paired within its next look, a second.
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         page.goto(self.server.url + path)
         while "/pair" in page.url and time.monotonic() < deadline:
             page.wait_for_timeout(100)
@@ -82,7 +84,9 @@ class Place:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A clinic that is open around the clock, with an administrator."""
     folder = tmp_path_factory.mktemp("paired")
-    made = json.loads(run_command("init", folder / "clinic", "--json").stdout)
+    made = json.loads(
+        run_command("init", folder / "clinic", "--zone", zone_without_midnight(), "--json").stdout
+    )
     for key, value in (("reset_time", "00:00"), ("operating_start", "00:00"),
                        ("operating_end", "23:59")):  # fmt: skip
         run_command("settings", "set", f"queue.{key}", value, "--config", made["config"])
@@ -93,10 +97,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield Place(config, server)
 
 
-def press(page: Page, code: str) -> None:
-    """Type a code on the keys of the screen."""
-    for letter in code:
+def press(page: Page, code: str, before: str = "") -> None:
+    """Type a code on the keys of the screen, each when what was there `before` is shown."""
+    for count, letter in enumerate(code):
+        expect(page.locator("#code")).to_have_value(before + code[:count])
         page.locator(f'.pr-key[value="{letter}"]').tap()
+    expect(page.locator("#code")).to_have_value(before + code)
 
 
 def call_one(place: Place) -> Ticket:
@@ -124,8 +130,7 @@ def test_a_kiosk_without_a_keyboard_is_paired_and_gives_numbers(place, pages, sc
 
     press(kiosk, code[:3] + wrong)
     kiosk.locator(".pr-erase").tap()
-    press(kiosk, code[3:])
-    expect(kiosk.locator("#code")).to_have_value(code)
+    press(kiosk, code[3:], code[:3])
     kiosk.locator(".pr-go").tap()
 
     expect(kiosk.locator("h1")).to_have_text("Selamat datang")
@@ -135,7 +140,9 @@ def test_a_kiosk_without_a_keyboard_is_paired_and_gives_numbers(place, pages, sc
 
 def test_an_administrator_pairs_a_tv_and_revokes_it(place, pages):
     """From the office's page to the picture, and back: dark within a second, no old number."""
+    began = time.monotonic()
     office = place.admin(pages, "/admin/devices")
+    page_s = (time.monotonic() - began) / 3
     office.locator('a[href="/admin/devices/add?kind=display"]').click()
     office.fill("#name", "TV 7")
     office.locator(".of-form button").click()
@@ -159,12 +166,13 @@ def test_an_administrator_pairs_a_tv_and_revokes_it(place, pages):
     tv.locator(".tv-main").wait_for(state="hidden")
     took_s = time.monotonic() - started
 
-    assert took_s < DARK_WITHIN_S
     expect(tv.locator("main")).to_contain_text(GONE)
     assert called.number not in tv.content()
     expect(office.locator(".banner-ok")).to_contain_text("Perangkat itu sudah dicabut.")
+    began = time.monotonic()
     tv.goto(f"{place.server.url}/display")
     expect(tv.locator("main")).to_contain_text(GONE)
+    assert took_s < allowed_s(DARK_WITHIN_S, max(page_s, time.monotonic() - began))
 
 
 def test_a_kiosk_that_was_replaced_asks_for_a_code(place, pages):
@@ -231,7 +239,10 @@ def test_pairing_pages_hold_the_rules(place, pages):
     with place.clinic() as clinic:
         (device,) = [one for one in devices.all_devices(clinic) if one.revoked_at is None]
         devices.revoke_device(clinic, device.id, STAFF)
-    time.sleep(1.5)
+    deadline = time.monotonic() + 30
+    while not page.locator(".pr-gone").is_visible() and time.monotonic() < deadline:
+        page.wait_for_timeout(100)
+        page.goto(f"{place.server.url}/display")
     for lang in ("id", "en"):
         page.goto(f"{place.server.url}/display?lang={lang}")
         expect(page.locator(".pr-gone")).to_be_visible()

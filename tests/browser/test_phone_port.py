@@ -12,6 +12,7 @@ from puskesmas_queue.domain.access import SYSTEM
 from puskesmas_queue.domain.tickets import Lane, TicketRequest
 from puskesmas_queue.services.tickets import cancel_own, issue_ticket
 from puskesmas_queue.settings import load_config
+from support.clinics import zone_without_midnight
 from support.server import run_command, running
 from support.sockets import free_port
 
@@ -22,7 +23,10 @@ pytestmark = pytest.mark.browser
 def clinic_with_phones(tmp_path):
     """A clinic with a certificate and a port for phones; its configuration and that address."""
     config = tmp_path / "clinic/puskesmas.toml"
-    for words in (("init", tmp_path / "clinic"), ("tls", "create", "--config", config)):
+    for words in (
+        ("init", tmp_path / "clinic", "--zone", zone_without_midnight()),
+        ("tls", "create", "--config", config),
+    ):
         done = run_command(*words, "--json")
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)
@@ -55,6 +59,6 @@ def test_a_ticket_on_the_phone(pages, clinic_with_phones, tmp_path):
             phone.get_by_label("Kode di kertas nomor").fill(second.code.lower())
             phone.get_by_role("button", name="Lihat").click()
             expect(phone.locator(".p-ticket-number")).to_have_text(second.number)
-            assert httpx.get(f"{url}/loket").status_code == 404
+            assert httpx.get(f"{url}/loket", timeout=30).status_code == 404
     finally:
         clinic.close()

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from browser.hall import Hall, called, take
-from browser.machine import Machine, after_a_beat, lose_answers, said_at, watched
+from browser.machine import Machine, after_a_beat, lose_answers, on_time, said_at, watched
 from support.chromium import Pages
 from support.server import Server, running
 
@@ -75,6 +75,15 @@ def counting_prints(page: Page) -> list[str]:
     return printed
 
 
+def prints(page: Page, printed: list[str], count: int) -> int:
+    """Wait until so many prints were noted, and a moment for one too many; returns how many."""
+    deadline = time.monotonic() + 30
+    while len(printed) < count and time.monotonic() < deadline:
+        page.wait_for_timeout(50)
+    page.wait_for_timeout(500)
+    return len(printed)
+
+
 # --- no server -------------------------------------------------------------------------------
 
 
@@ -101,9 +110,11 @@ def test_pages_say_that_the_server_is_away_and_recover(machine: Machine, pages: 
     after_a_beat(open_pages["tv"])
 
     gone = machine.stop_time() if how == "hangs" else machine.kill()
-    said = {name: round(said_at(page, lost=True) - gone) for name, page in open_pages.items()}
-    print(f"said after {said}")
-    assert all(0 <= after <= WITHIN_MS for after in said.values()), said
+    said = {name: said_at(page, lost=True) for name, page in open_pages.items()}
+    took = {name: round(on_time(page, gone, said[name])) for name, page in open_pages.items()}
+    print(f"said after {took}")
+    assert all(round(at - gone) >= 0 for at in said.values()), said
+    assert all(after <= WITHIN_MS for after in took.values()), took
     # The last state is still there, under the mark.
     expect(open_pages["tv"].locator("#tv-counter-1")).to_contain_text("A-001")
     expect(open_pages["counter"].locator("#lk-now")).to_have_text("A-001")
@@ -112,7 +123,10 @@ def test_pages_say_that_the_server_is_away_and_recover(machine: Machine, pages: 
     assert open_pages["kiosk"].locator("#page").get_attribute("inert") is not None
 
     back = machine.go_on() if how == "hangs" else machine.restart(desk)
-    well = {name: round(said_at(page, lost=False) - back) for name, page in open_pages.items()}
+    well = {
+        name: round(on_time(page, back, said_at(page, lost=False)))
+        for name, page in open_pages.items()
+    }
     print(f"well after {well}")
     assert all(after <= WITHIN_MS for after in well.values()), well
     # They did not only hide the mark: what happens now arrives.
@@ -136,11 +150,12 @@ def test_a_touch_without_server_is_answered_after_its_return(machine: Machine, p
     kiosk.evaluate("window.touched = Date.now()")
     kiosk.locator('a[href*="/kiosk/new"]').first.click()
 
-    assert said_at(kiosk, lost=True) - kiosk.evaluate("window.touched") <= WITHIN_MS
+    touched = kiosk.evaluate("window.touched")
+    assert on_time(kiosk, touched, said_at(kiosk, lost=True)) <= WITHIN_MS
     expect(kiosk.locator(".k-lost")).to_be_visible()
 
     back = machine.restart(kiosk)
-    assert said_at(kiosk, lost=False) - back <= WITHIN_MS
+    assert on_time(kiosk, back, said_at(kiosk, lost=False)) <= WITHIN_MS
     kiosk.wait_for_url("**/kiosk/category*")
     expect(kiosk.locator("h1")).to_be_focused()
 
@@ -176,7 +191,7 @@ def test_an_older_answer_never_covers_a_newer_one(hall: Hall):
 
     desk.route("**/loket/current", hold_the_first)
     hall.arrive("general")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not asked and time.monotonic() < deadline:
         desk.wait_for_timeout(20)
     old = asked[0].fetch()
@@ -240,8 +255,7 @@ def test_server_killed_before_its_answer_arrived(machine: Machine, pages: Pages)
     assert len(asked) >= 2
     assert len(set(asked)) == 1
     assert slips(machine.server.url) == ["A-001"]
-    kiosk.wait_for_timeout(500)
-    assert len(printed) == 1
+    assert prints(kiosk, printed, 1) == 1
 
 
 def test_a_hanging_server_that_gets_every_try_at_once_gives_one_ticket(
@@ -256,7 +270,7 @@ def test_a_hanging_server_that_gets_every_try_at_once_gives_one_ticket(
     machine.stop_time()
     kiosk.locator(UNIT_TILES).first.click()
     said_at(kiosk, lost=True)
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while sum("/kiosk/tickets" in url for url in asked) < 2 and time.monotonic() < deadline:
         kiosk.wait_for_timeout(50)
 
@@ -367,8 +381,7 @@ def test_back_and_the_same_choice_gives_the_same_ticket(hall: Hall):
 
     assert shown_number(kiosk) == number
     assert slips(hall.server.url) == [*before, number]
-    kiosk.wait_for_timeout(500)
-    assert len(printed) == 1
+    assert prints(kiosk, printed, 1) == 1
 
 
 def test_back_and_another_choice_is_told_of_the_first(hall: Hall):
@@ -398,11 +411,10 @@ def test_a_reload_of_the_number_prints_once(hall: Hall):
     kiosk = hall.kiosk()
     printed = counting_prints(kiosk)
     number = take(kiosk, "umum", "umum", "umum")
+    assert prints(kiosk, printed, 1) == 1
     for _ in range(2):
         kiosk.reload()
         expect(kiosk.locator(".k-result-number")).to_have_text(number)
-        kiosk.wait_for_timeout(500)
-    assert len(printed) == 1
+        assert prints(kiosk, printed, 1) == 1
     kiosk.get_by_role("button", name="Cetak lagi").click()
-    kiosk.wait_for_timeout(300)
-    assert len(printed) == 2
+    assert prints(kiosk, printed, 2) == 2

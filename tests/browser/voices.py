@@ -4,6 +4,7 @@ import io
 import json
 import math
 import struct
+import time
 import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
+from support.chromium import PATIENCE_MS
 from support.plugin_demo import demo_with_plugin
 from support.server import Server
 
@@ -49,13 +51,25 @@ PLAYED = """
 (() => {
     window.played = [];
     window.tones = [];
-    const start = AudioBufferSourceNode.prototype.start;
-    AudioBufferSourceNode.prototype.start = function (...rest) {
-        const note = {from: Date.now(), to: null, seconds: this.buffer.duration};
-        note.numbers = [...document.querySelectorAll(".tv-counter")].map(one => one.dataset.number);
-        this.addEventListener("ended", () => { note.to = Date.now(); });
-        window.played.push(note);
-        return start.apply(this, rest);
+    const make = AudioContext.prototype.createBufferSource;
+    AudioContext.prototype.createBufferSource = function () {
+        const source = make.apply(this);
+        const note = {from: 0, to: null, heard_s: 0};
+        // The first to hear of its end: what is played next begins after it was noted.
+        source.addEventListener("ended", () => {
+            note.to = Date.now();
+            note.heard_s += this.currentTime;
+        });
+        const start = source.start;
+        source.start = (...rest) => {
+            note.from = Date.now();
+            note.heard_s -= this.currentTime;
+            note.numbers =
+                [...document.querySelectorAll(".tv-counter")].map(one => one.dataset.number);
+            window.played.push(note);
+            return start.apply(source, rest);
+        };
+        return source;
     };
     const tone = OscillatorNode.prototype.start;
     OscillatorNode.prototype.start = function (...rest) {
@@ -64,7 +78,12 @@ PLAYED = """
     };
 })();
 """
-"""Notes what is played: the sounds of announcers, and the tones of the page's own chime."""
+"""
+Notes what is played: the sounds of announcers, and the tones of the page's own chime.
+
+`from` and `to` are of the page's clock, ms. How long something was heard is by the clock of the
+sound itself, which stands still while a busy machine has no time for it.
+"""
 TONE_S = 0.4
 
 
@@ -75,8 +94,9 @@ def tone(seconds: float = TONE_S) -> bytes:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(16_000)
-        waves = (math.sin(n * 440 * math.tau / 16_000) for n in range(int(seconds * 16_000)))
-        file.writeframes(b"".join(struct.pack("<h", int(9_000 * one)) for one in waves))
+        waves = (math.sin(n * 440 * math.tau / 16_000) for n in range(16_000))
+        second = b"".join(struct.pack("<h", int(9_000 * one)) for one in waves)
+        file.writeframes((second * math.ceil(seconds))[: 2 * int(seconds * 16_000)])
     return out.getvalue()
 
 
@@ -107,9 +127,12 @@ class FolderVoice:
             "after_s": after_s, "times": times, "is_broken": is_broken, "fails": fails,
             "has_chime": has_chime, "objection": objection,
         }  # fmt: skip
-        (self.folder / "tone.wav").write_bytes(tone(seconds))
-        (self.folder / "told.json").write_text(json.dumps(told))
-        (self.folder / "asked").write_text("")
+        # Each whole or not at all: a page of before may just be asking.
+        for name, data in (
+            ("tone.wav", tone(seconds)), ("told.json", json.dumps(told).encode()), ("asked", b""),
+        ):  # fmt: skip
+            (self.folder / "new").write_bytes(data)
+            (self.folder / "new").replace(self.folder / name)
 
     def asked(self) -> list[list[str]]:
         """Return what it was asked to say: kind, language and parts."""
@@ -130,12 +153,20 @@ def speaking_demo(folder: Path, **settings: str) -> Iterator[tuple[Server, Folde
         yield started, voice
 
 
+def until_asked(page: Page, voice: FolderVoice, count: int) -> list[list[str]]:
+    """Wait until the announcer was asked so often; returns for what."""
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while len(voice.asked()) < count and time.monotonic() < deadline:
+        page.wait_for_timeout(50)
+    return voice.asked()
+
+
 def played(page: Page) -> list[dict[str, float]]:
     """Return what a page played of announcers, in order."""
     found: list[dict[str, float]] = page.evaluate("window.played")
     return found
 
 
-def until(page: Page, condition: str, limit_ms: float = 15_000) -> None:
+def until(page: Page, condition: str, limit_ms: float = PATIENCE_MS) -> None:
     """Wait until something holds in a page."""
     page.wait_for_function(f"() => {condition}", timeout=limit_ms)

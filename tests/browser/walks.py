@@ -42,7 +42,8 @@ def speak(page: Page, lang: str) -> None:
     """Choose the language of a user's pages."""
     page.goto(re.sub(r"(//[^/]+)/.*", r"\1/me", page.url))
     page.check(f"#lang-{lang}")
-    page.locator(".account-save").click()
+    with page.expect_navigation():
+        page.locator(".account-save").click()
     expect(page.locator("html")).to_have_attribute("lang", lang)
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from puskesmas_queue.clinic import Clinic, open_clinic
 from puskesmas_queue.clock import ShiftedClock, SystemClock
+from puskesmas_queue.domain.days import ZONES
 from puskesmas_queue.services.presets import apply_preset
 from puskesmas_queue.settings import ClinicConfig, Config, DatabaseConfig, ServerConfig
 
@@ -23,6 +25,19 @@ def make_config(url: str, folder: Path, *, zone: str = "Asia/Jakarta", **server:
         server=replace(ServerConfig(), **server),
         database=DatabaseConfig(url),
     )
+
+
+def zone_without_midnight() -> str:
+    """
+    Return a zone in which the day neither ends nor began just now.
+
+    A clinic on this machine's own clock can then be open: no ticket is of yesterday before its
+    test is over, and the last minute, which no setting of hours includes, is far.
+    """
+    for zone in ZONES:
+        if time(0, 10) < datetime.now(ZoneInfo(zone)).time() < time(23, 30):
+            return zone
+    raise AssertionError("zones that are an hour apart are never all at midnight")
 
 
 def make_clinic(

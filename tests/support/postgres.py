@@ -6,7 +6,6 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 
 from puskesmas_queue.storage import migrate
+from support.sockets import free_port
 
 if sys.platform != "win32":
     import pwd
@@ -170,7 +170,7 @@ def _start_private(programs: Path) -> Postgres:
     )  # fmt: skip
     if made.returncode != 0:
         raise RuntimeError(f"initdb failed: {made.stdout}{made.stderr}")
-    port = _free_port()
+    port = free_port()
     settings = {
         "listen_addresses": "127.0.0.1",
         "port": port,
@@ -207,10 +207,3 @@ def _wait(server: Postgres, process: "subprocess.Popen[bytes]", log: Path) -> No
             time.sleep(0.1)
         else:
             return
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -12,6 +12,7 @@ from puskesmas_queue import tls
 from puskesmas_queue.certificates import read_identity
 
 CHUNK = 65_536
+PATIENCE_S = 30
 OWN = (b"x-forwarded-for:", b"x-forwarded-proto:", b"connection:")
 """Headers of whoever asks that are not passed on."""
 
@@ -44,11 +45,11 @@ def proxied(server: str, folder: Path) -> Iterator[str]:
             ssl=_context(files),
         )
 
-    listener = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+    listener = asyncio.run_coroutine_threadsafe(start(), loop).result(PATIENCE_S)
     try:
         yield f"https://localhost:{listener.sockets[0].getsockname()[1]}"
     finally:
-        asyncio.run_coroutine_threadsafe(_stop(listener), loop).result(10)
+        asyncio.run_coroutine_threadsafe(_stop(listener), loop).result(PATIENCE_S)
         loop.call_soon_threadsafe(loop.stop)
         running.join()
         loop.close()

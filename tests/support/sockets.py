@@ -1,9 +1,13 @@
 """No test talks to another machine."""
 
+import random
 import socket
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
 
+GIVEN_PORTS = range(20_000, 32_000)
+"""Below those that systems hand out by themselves (Linux from 32768, others from 49152)."""
 REACHED: list[Any] = []
 """Addresses of other machines that were reached for; a test that leaves one here fails."""
 
@@ -42,7 +46,13 @@ def _guard(name: str) -> None:
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
+    """
+    Return a port of this machine that nobody listens on now.
+
+    Nor will somebody get it by chance before it is used, as whoever connects or listens on any port
+    may get one that the system hands out.
+    """
+    for port in random.SystemRandom().sample(GIVEN_PORTS, 100):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise OSError("a hundred ports are all taken")
