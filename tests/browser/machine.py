@@ -17,6 +17,7 @@ from support.server import Server, run_command, running
 from support.sockets import free_port
 
 ANSWERS_WITHIN_S = 60
+RUNNING_TEXT = "Siapkan KTP dan kartu BPJS Anda. Perhatikan nomor di layar."
 USUAL_MS = 120
 """Between two looks of `WATCH` at the clock on a machine that has time for them."""
 
@@ -122,7 +123,7 @@ class Machine:
 def set_setting(server: Server, key: str, value: str) -> None:
     """Change a setting beside a running demo, as an administrator would."""
     # The server reads all settings anew, so that it knows this one as soon as it knows a later one.
-    mark = str(secrets.randbelow(10**12))
+    mark = f"{RUNNING_TEXT} {secrets.randbelow(10**12)}"
     for name, text in ((key, value), ("display.running_text", mark)):
         done = run_command("settings", "set", name, text, "--config", server.told["config"])
         assert done.returncode == 0, done.stderr

@@ -9,12 +9,12 @@ import httpx2 as httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from browser.hall import Hall, take
+from browser.hall import Hall, leave, take
 from support.server import Server, running
 
 pytestmark = pytest.mark.browser
 
-SETTLED_S = 20
+SETTLED_S = 60
 """Longer than a printer may take that never answers."""
 SWITCHES = ("is_cover_open", "is_silent", "is_deaf", "refuses", "is_offline")
 
@@ -27,11 +27,11 @@ class Printer:
 
     def switch(self, **faults: Any) -> None:
         """Let something be the matter with it, or nothing any more."""
-        httpx.post(f"{self._url}/faults", json=faults, timeout=10).raise_for_status()
+        httpx.post(f"{self._url}/faults", json=faults, timeout=30).raise_for_status()
 
     def slips(self) -> list[str]:
         """Return the text of each slip that came out, oldest first."""
-        told = httpx.get(f"{self._url}/state", timeout=10).json()["slips"]
+        told = httpx.get(f"{self._url}/state", timeout=30).json()["slips"]
         return [slip["text"] for slip in reversed(told)]
 
     def count(self, code: str) -> int:
@@ -39,11 +39,7 @@ class Printer:
         return sum(code in text for text in self.slips())
 
     def wait_for(self, page: Page, code: str, count: int = 1) -> None:
-        """
-        Wait until so many slips of a ticket are out, and a moment for one too many.
-
-        Playwright hands the pages' requests on in this thread only: `page` keeps it going.
-        """
+        """Wait until so many slips of a ticket are out, and a moment for one too many."""
         until = time.monotonic() + SETTLED_S
         while self.count(code) < count and time.monotonic() < until:
             page.wait_for_timeout(100)
@@ -107,8 +103,7 @@ def test_23_printer_out_of_paper(hall: Hall, printer: Printer):
         expect(page.get_by_text("Printer kiosk")).to_have_count(0)
     desk.keyboard.press("F2")
     expect(desk.locator("#lk-now")).to_have_text(number)
-    for page in (desk, other):
-        page.get_by_role("button", name="Tutup loket").click()
+    leave(desk, other)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +140,7 @@ def test_whatever_the_printer_does_the_number_stays(
     printer.wait_for(kiosk, code, count + 1)
     expect(question).to_be_hidden()
     expect(desk.locator("[data-printer]")).to_have_count(0)
-    desk.get_by_role("button", name="Tutup loket").click()
+    leave(desk)
 
 
 def test_two_kiosks_at_once(hall: Hall, printer: Printer):
@@ -157,8 +152,9 @@ def test_two_kiosks_at_once(hall: Hall, printer: Printer):
         printer.wait_for(kiosk, code_of(kiosk))
     # As fast as kiosks can be: the printer takes one job at a time.
     numbers = hall.arrive("general", 4)
-    day = hall.demo("clock", advance_s=0)["now"][:10]
-    told = httpx.get(f"{hall.server.url}/demo/tickets?date={day}", timeout=10).json()["tickets"]
+    told = httpx.get(f"{hall.server.url}/demo/tickets?date={hall.day()}", timeout=30).json()[
+        "tickets"
+    ]
     codes = [one["code"] for one in told if one["number"] in numbers]
     with ThreadPoolExecutor(len(codes)) as pool:
         states = list(pool.map(lambda code: print_slip(hall, code), codes))

@@ -115,7 +115,7 @@ def test_a_printer_is_set_up_and_its_trouble_seen_to(
     printer.faults.is_silent = True
     kiosk = Hall(server, pages).kiosk()
     number = take(kiosk, "umum", "bpjs", "umum")
-    expect(kiosk.get_by_text("Apakah kertas sudah keluar?")).to_be_visible(timeout=15_000)
+    expect(kiosk.get_by_text("Apakah kertas sudah keluar?")).to_be_visible(timeout=60_000)
     printer.faults.is_silent = False
     printer.faults.paper = "end"
     office.goto(f"{server.url}{HOME}")

@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from browser.axe import violations
-from browser.hall import Hall
+from browser.hall import Hall, until_spoken
+from browser.voices import until
 from browser.walks import log_in
 from support.chromium import Pages
 from support.server import Server, run_command, running
@@ -106,7 +107,8 @@ def test_a_text_is_tried_a_word_corrected_and_a_hall_set(server: Server, office:
     office.get_by_label("Bel dari TV").check()
     office.get_by_label("1 kali").check()
     office.get_by_label("Kecepatan").select_option("100%")
-    office.get_by_role("button", name="Simpan").click()
+    with office.expect_navigation():
+        office.get_by_role("button", name="Simpan").click()
 
 
 def test_all_pages_are_there_in_english(server: Server, office: Page):
@@ -154,13 +156,11 @@ def test_the_tv_plays_what_the_voice_said(server: Server, pages: Pages):
     desk = hall.counter(1, "siti")
     hall.arrive("general")
     desk.keyboard.press("F2")
-    for _ in range(300):
-        if len(tv.evaluate("window.played")) == 2:
-            break
-        tv.wait_for_timeout(50)
+    until(tv, "window.played.length === 2")
     assert all(0.8 < length < 6 for length in tv.evaluate("window.played"))
     office = log_in(hall, "admin")
-    for _ in range(40):
+    until_spoken(hall, tv, 1)
+    for _ in range(100):
         office.goto(f"{server.url}/x/tts/zones/main")
         if "TV terakhir bersuara" in office.inner_text("main"):
             break

@@ -35,7 +35,7 @@ def environment(server: Server) -> dict[str, str]:
 
 def run(arguments: list[str], environment: dict[str, str]) -> str:
     done = subprocess.run(
-        arguments, capture_output=True, text=True, check=False, timeout=60, env=environment
+        arguments, capture_output=True, text=True, check=False, timeout=150, env=environment
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -57,7 +57,7 @@ def run(scripts: Path, *arguments: object, folder: Path) -> "subprocess.Complete
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
         env=clean_environment(),
     )
 
@@ -84,7 +84,7 @@ def print_slip(server: Server) -> str:
 
 def print_until(server: Server, state: str) -> None:
     """Print until it fares so: a plugin's tables are made while the hall already works."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 90
     while (found := print_slip(server)) != state:
         assert time.monotonic() < until, found
         time.sleep(0.5)
@@ -106,7 +106,7 @@ def call(server: Server) -> str:
 
 def sound_of_newest_call(server: Server) -> dict:
     """Ask for the sound of call 1 as the TV does, until its voice has begun."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 90
     while True:
         told: dict = httpx.get(f"{server.url}/display/sound/1", timeout=30).json()
         if told["sound"] or time.monotonic() > until:

@@ -70,15 +70,15 @@ def test_help_init_and_serve(program, tmp_path):
             assert answer(f"{url}{path}") == 200
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(60)
         server.stdout.close()
 
 
 def answer(url: str) -> int:
     """Return the status of a page, once the server is up."""
-    for _ in range(50):
+    for _ in range(300):
         try:
-            return httpx.get(url, timeout=10).status_code
+            return httpx.get(url, timeout=30).status_code
         except httpx.TransportError:
             time.sleep(0.2)
     raise AssertionError(f"no answer from {url}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-START_S = 60
+START_S = 120
 
 
 def command(*arguments: object) -> list[str]:

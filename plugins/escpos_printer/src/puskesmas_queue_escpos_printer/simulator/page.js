@@ -1,5 +1,6 @@
 const form = document.getElementById("faults");
 let shown = "";
+let changes = 0; // so that an answer of before does not undo what was just switched
 
 function fill(state) {
   document.getElementById("address").textContent = state.address;
@@ -36,9 +37,13 @@ function slip(one) {
 }
 
 async function load(request) {
+  const before = changes;
   try {
     const answer = await fetch(...request);
-    if (answer.ok) fill(await answer.json());
+    if (answer.ok) {
+      const state = await answer.json();
+      if (changes === before) fill(state);
+    }
     else document.getElementById("state").textContent = `Ditolak: ${await answer.text()}`;
   } catch {
     document.getElementById("state").textContent = "Simulator tidak berjalan.";
@@ -49,6 +54,7 @@ form.addEventListener("submit", (event) => event.preventDefault());
 form.addEventListener("change", (event) => {
   const { name, type, checked, value } = event.target;
   const wanted = type === "checkbox" ? checked : name === "paper" ? value : Number(value || 0);
+  changes += 1;
   load(["/faults", { method: "POST", body: JSON.stringify({ [name]: wanted }) }]);
 });
 load(["/state"]);
