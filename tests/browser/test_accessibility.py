@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from browser.axe import Audit
 from browser.hall import Hall
+from browser.machine import set_setting
 from browser.walks import close_counter, kiosk_pages, log_in, open_counter, speak, still
 from support.server import Server, run_command, running
 
@@ -33,11 +34,12 @@ RECTS = """() => [...document.querySelectorAll("#page a, #page button, dialog[op
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One demo for all tests here; each begins a day of its own."""
+    """One demo for all tests here; each begins a day of its own. Numbers stay to be looked at."""
     folder = tmp_path_factory.mktemp("axe")
     with running(
         "demo", "--no-plugins", "--port", 0, "--json", "--dir", folder / "d", folder=folder
     ) as started:
+        set_setting(started, "kiosk.clear_after_s", "120")
         yield started
 
 
