@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -155,6 +156,27 @@ def test_facts_say_what_happened(open_with):
     assert not hasattr(ticket, "priority_reason")
 
 
+def test_a_fact_tells_the_state_that_it_led_to(open_with):
+    """Also where it is told late, and the ticket is completed by then."""
+    states = []
+
+    def heard(fact: Fact, ticket: TicketFact) -> None:
+        states.append(ticket.state)
+
+    kinds = ("ticket_issued", "ticket_called", "ticket_serving", "ticket_completed")
+    clinic = open_with(listener=SimpleNamespace(**{kind: hookimpl(heard) for kind in kinds}))
+    ticket = tickets.issue_ticket(clinic, REQUEST, KIOSK)
+    counters.open_counter(clinic, 1, "s" * 64, STAFF)
+    calling.call_next(clinic, 1, STAFF)
+    calling.serve(clinic, ticket.id, STAFF, 1)
+    calling.complete(clinic, ticket.id, STAFF)
+    while OutboxWorker(clinic, "listener").deliver_due():
+        pass
+    assert states == [
+        TicketState.WAITING, TicketState.CALLED, TicketState.SERVING, TicketState.COMPLETED,
+    ]  # fmt: skip
+
+
 def test_what_a_plugin_does_not_hear_is_not_stored_for_it(open_with):
     """A listener of one fact has rows of that fact only; without listeners there are none."""
 
@@ -269,18 +291,33 @@ def test_calls_go_ahead_of_what_keeps(open_with):
 
 
 def test_a_spoken_call_is_never_replayed(open_with):
-    """Older than 90 s: expired, and the receiver does not hear of it."""
+    """Nor a recall. Older than 90 s: expired, and the receiver does not hear of it."""
     receiver = Receiver()
     clinic = open_with(listener=listener(receiver))
-    tickets.issue_ticket(clinic, REQUEST, KIOSK)
+    ticket = tickets.issue_ticket(clinic, REQUEST, KIOSK)
     counters.open_counter(clinic, 1, "s" * 64, STAFF)
     calling.call_next(clinic, 1, STAFF)
+    clinic.clock.advance(timedelta(seconds=21))
+    calling.recall(clinic, ticket.id, STAFF)
     clinic.clock.advance(timedelta(seconds=91))
     with delivering(clinic):
-        until(lambda: facts.delivery_counts(clinic) == {("listener", "expired"): 1})
+        until(lambda: facts.delivery_counts(clinic) == {("listener", "expired"): 2})
     assert [kind for _, kind, _ in receiver.seen] == ["ticket_issued"]
-    letter = letters.dead_letters(clinic)[0]
-    assert (letter.kind, letter.state) == ("ticket_called", "expired")
+    found = letters.dead_letters(clinic)
+    assert [(letter.kind, letter.state) for letter in found] == [
+        ("ticket_recalled", "expired"),
+        ("ticket_called", "expired"),
+    ]
+
+
+@pytest.mark.parametrize(("age_s", "heard"), [(590, ["emergency_announced"]), (600, [])])
+def test_an_emergency_is_told_for_ten_minutes(open_with, age_s, heard):
+    receiver = Receiver()
+    clinic = open_with(listener=listener(receiver))
+    tickets.issue_emergency(clinic, KIOSK)
+    clinic.clock.advance(timedelta(seconds=age_s))
+    OutboxWorker(clinic, "listener").deliver_due()
+    assert [kind for _, kind, _ in receiver.seen] == heard
 
 
 def test_dead_letters_are_listed_and_delivered_by_hand(open_with, monkeypatch):

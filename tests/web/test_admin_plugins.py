@@ -115,10 +115,23 @@ def section(text: str, name: str) -> str:
 def test_every_plugin_has_its_state_and_reason(office):
     text = office.get("/admin/plugins").text
 
+    def fault(hook: str, kind: str) -> str:
+        return f'<th scope="row"><code>{hook}</code></th><td>{kind}<'
+
     for name, words in {
-        "webhook": ["Dipakai", "ticket_called", "ConnectionError: &lt;no route&gt;", "1 gagal"],
+        "webhook": [
+            "Dipakai",
+            fault("ticket_called", "Gagal"),
+            "ConnectionError: &lt;no route&gt;",
+            "1 gagal",
+        ],
         "thermal": ["Perlu diatur", "device: required"],
-        "quiet": ["Keputusan dimatikan", "no answer within 100 ms", "/quiet/switch-on"],
+        "quiet": [
+            "Keputusan dimatikan",
+            fault("choose_lane", "Terlalu lama"),
+            "no answer within 100 ms",
+            "/quiet/switch-on",
+        ],
         "bad": ["Perlu diatur", "not a pydantic model"],
         "lama": ["Tidak bisa dipakai", "it needs &lt;core&gt; 9", "puskesmas-queue-lama 0.1"],
         "hilang": ["Tidak terpasang", "puskesmas-queue plugin disable hilang"],

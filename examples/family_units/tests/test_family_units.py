@@ -9,7 +9,7 @@ from types import MappingProxyType
 import pytest
 from click.testing import CliRunner
 
-from puskesmas_queue.api import Role
+from puskesmas_queue.api import Fact, Role, TicketFact, hookimpl
 from puskesmas_queue.testing import ClinicUnderTest, PluginContract
 from puskesmas_queue_family_units import plugin
 from puskesmas_queue_family_units.settings import read_letters
@@ -38,9 +38,25 @@ def receiver(tmp_path) -> Iterator[Webhook]:
 @pytest.fixture
 def clinic(puskesmas_clinics, receiver) -> ClinicUnderTest:
     """A clinic that reports its calls to the receiver."""
-    made = puskesmas_clinics(family_units=plugin)
-    made.configure(NAME, address=receiver.url, secret=SECRET, allow_private="on")
-    return made
+    return reporting(puskesmas_clinics(family_units=plugin), receiver)
+
+
+def reporting(clinic: ClinicUnderTest, receiver: Webhook) -> ClinicUnderTest:
+    """Let a clinic report its calls."""
+    clinic.configure(NAME, address=receiver.url, secret=SECRET, allow_private="on")
+    return clinic
+
+
+class Beside:
+    """Another plugin, which keeps what was told of calls."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Fact, TicketFact]] = []
+
+    @hookimpl
+    def ticket_called(self, fact: Fact, ticket: TicketFact) -> None:
+        """Keep it."""
+        self.told.append((fact, ticket))
 
 
 def test_numbers_begin_with_the_letters_of_the_unit(clinic):
@@ -82,6 +98,18 @@ def test_a_call_that_was_refused_is_posted_again(clinic, receiver):
         clinic.advance(6)
     assert [outcome.is_good for outcome in outcomes] == [False, False, True]
     assert outcomes[0].detail.startswith("NotTaken: answer 503 (webhook.py:")
+    assert len(receiver.received) == 1
+
+
+def test_a_call_that_is_told_again_is_not_posted_again(puskesmas_clinics, receiver):
+    """The server tells a fact once or more often; by its id it is the same."""
+    beside = Beside()
+    clinic = reporting(puskesmas_clinics(family_units=plugin, beside=beside), receiver)
+    clinic.issue()
+    clinic.call_next()
+    clinic.deliver()
+    (told,) = beside.told
+    plugin.ticket_called(*told, clinic.context(NAME))
     assert len(receiver.received) == 1
 
 

@@ -1,12 +1,17 @@
 """The plugin as the server meets it."""
 
+from typing import Any
+
 import pytest
 from fake_printer import TcpPrinter
+from PIL import ImageChops
 
 from puskesmas_queue.api import PluginDataUnavailable
 from puskesmas_queue.testing import ClinicUnderTest, PluginContract
 from puskesmas_queue_escpos_printer import documents, jobs, printers, slips
 from puskesmas_queue_escpos_printer import plugin as the_plugin
+from puskesmas_queue_escpos_printer.interpreter.pages import interpret
+from puskesmas_queue_escpos_printer.paper import WIDTHS, PaperProfile
 from puskesmas_queue_escpos_printer.printers import PrinterSetup
 
 NAME = "escpos_printer"
@@ -26,8 +31,8 @@ def clinic(puskesmas_clinics) -> ClinicUnderTest:
     return made
 
 
-def set_up(clinic: ClinicUnderTest, tcp: TcpPrinter, name: str = "Kiosk") -> None:
-    printers.add(clinic.context(NAME), PrinterSetup(name, "tcp", tcp.address))
+def set_up(clinic: ClinicUnderTest, tcp: TcpPrinter, **more: Any) -> None:
+    printers.add(clinic.context(NAME), PrinterSetup("Kiosk", "tcp", tcp.address, **more))
 
 
 def test_a_kiosk_prints_by_it(clinic, tcp):
@@ -43,6 +48,20 @@ def test_a_kiosk_prints_by_it(clinic, tcp):
     assert len(tcp.printed) == 1
     assert clinic.print_slip(ticket, "escpos").state == "printed"
     assert tcp.printed == [paper, paper]
+
+
+@pytest.mark.parametrize("width_mm", WIDTHS)
+def test_a_ticket_is_laid_out_for_the_printers_own_paper(clinic, tcp, width_mm):
+    """From edge to edge and no further."""
+    set_up(clinic, tcp, width_mm=width_mm)
+    clinic.print_slip(clinic.issue(), "escpos")
+
+    dots = PaperProfile(width_mm).dots
+    made = interpret(tcp.printed[0], dots)
+
+    assert made.complaints == ()
+    left, _, right, _ = ImageChops.invert(made.pages[0].convert("L")).getbbox()
+    assert (left, right) == (0, dots)
 
 
 def test_a_printer_that_cannot_leaves_it_to_the_browser(clinic, tcp):

@@ -27,7 +27,8 @@ from puskesmas_queue_escpos_printer.encoding import (
 from puskesmas_queue_escpos_printer.interpreter.pages import DPI, as_png, interpret
 from puskesmas_queue_escpos_printer.kinds import KINDS, default_template
 from puskesmas_queue_escpos_printer.paper import CODE_PAGES, PaperProfile, printable
-from puskesmas_queue_escpos_printer.values import Head, TestFacts, ticket_values
+from puskesmas_queue_escpos_printer.pictures import number_picture
+from puskesmas_queue_escpos_printer.values import LANE_WORDS, Head, TestFacts, ticket_values
 
 NOW = datetime(2026, 2, 26, 7, 42, tzinfo=ZoneInfo("Asia/Makassar"))
 HEAD = Head("Puskesmas Gladak Pakem", "Jl. Kaca Piring No. 5, Gebang", NOW)
@@ -119,6 +120,15 @@ def height_of_number_mm(page: Image.Image) -> float:
     return max(heights) * 25.4 / DPI
 
 
+def stands_on(page: Image.Image, picture: Image.Image) -> bool:
+    """Say whether a picture as wide as the page is somewhere on it, dot by dot."""
+    wanted = picture.tobytes()
+    return any(
+        page.crop((0, top, page.width, top + picture.height)).tobytes() == wanted
+        for top in range(page.height - picture.height + 1)
+    )
+
+
 def as_image(page: Image.Image) -> Image.Image:
     return Image.open(io.BytesIO(as_png(page))).convert("L")
 
@@ -135,7 +145,7 @@ VARIANTS = [
 def test_a_ticket_is_drawn_with_its_code_and_a_large_number(
     profile: PaperProfile, lane: Lane, language: str
 ) -> None:
-    """Each paper, lane and language: the QR code is the address, the number 14 mm high."""
+    """Each paper, lane and language: the QR code is the address, the number its own, 14 mm high."""
     number = {Lane.PRIORITY: "P-003", Lane.GENERAL: "A-012", Lane.EMERGENCY: "E-001"}[lane]
     asked = slip(lane=lane, number=number, language=language)
 
@@ -144,7 +154,13 @@ def test_a_ticket_is_drawn_with_its_code_and_a_large_number(
     assert page.width == profile.dots
     (code,) = zxingcpp.read_barcodes(as_image(page))
     assert (code.text, code.format) == (URL, zxingcpp.BarcodeFormat.QRCode)
+    wide = code.position.top_right.x - code.position.top_left.x
+    assert wide * 25.4 / DPI >= 25, "too small for the camera of an old phone"
     assert height_of_number_mm(page) >= 14
+    drawn = number_picture(
+        number, LANE_WORDS[lane].say(language), profile.dots, is_priority=lane is Lane.PRIORITY
+    )
+    assert stands_on(page, drawn)
 
 
 @pytest.mark.parametrize("number", ["P-1000", "KIA-0012", "AB-12345678", "A7"])
