@@ -13,7 +13,7 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from puskesmas_queue.clinic import Clinic
 from puskesmas_queue.clock import ShiftedClock
@@ -24,7 +24,10 @@ from support.clinics import MORNING, make_clinic, make_config
 from support.presence import not_run
 from support.server import Server, running
 
-settings.register_profile("shared-machine", deadline=None)
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("soak", PATIENT)
+# The same examples in each run: ever new ones are for those who have the time to look into them.
+settings.register_profile("shared-machine", PATIENT, derandomize=True)
 settings.load_profile("shared-machine")
 
 OFFICIAL = ("puskesmas-queue-escpos-printer", "puskesmas-queue-tts")
@@ -36,6 +39,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     sockets.block_outside_network()
+    if config.getoption("--soak"):
+        settings.load_profile("soak")
 
 
 @pytest.fixture(autouse=True)

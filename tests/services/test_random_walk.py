@@ -332,7 +332,6 @@ def test_a_random_walk_keeps_every_rule(template, is_soak):
         max_examples=100 if is_soak else 8,
         stateful_step_count=60 if is_soak else 40,
         deadline=None,
-        derandomize=not is_soak,
         database=None,
         suppress_health_check=list(HealthCheck),
     )

@@ -84,11 +84,11 @@ def one_batch(db):
 
     def block(tx):
         is_waiting.set()
-        may_go_on.wait(20)
+        may_go_on.wait(60)
 
     with ThreadPoolExecutor(20) as pool:
         blocked = pool.submit(db.write, block)
-        assert is_waiting.wait(20)
+        assert is_waiting.wait(60)
         asked = []
 
         def ask(fn):
@@ -99,12 +99,12 @@ def one_batch(db):
 
         yield ask
         may_go_on.set()
-        blocked.result(20)
+        blocked.result(60)
 
 
 def outcome(future):
     try:
-        return future.result(20)
+        return future.result(60)
     except Exception as error:
         return type(error).__name__
 
@@ -270,7 +270,7 @@ def test_reading_is_one_moment(db):
     def run(tx):
         before = tx.conn.execute(select(func.count()).select_from(ZONES)).scalar_one()
         with ThreadPoolExecutor(1) as pool:
-            pool.submit(db.write, add("b")).result(20)
+            pool.submit(db.write, add("b")).result(60)
         return before, tx.conn.execute(select(func.count()).select_from(ZONES)).scalar_one()
 
     db.write(add("a"))

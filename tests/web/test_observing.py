@@ -44,11 +44,14 @@ def lines():
     stream = io.StringIO()
     root, requests = logging.getLogger(), logging.getLogger("puskesmas_queue.requests")
     before, level, own = root.handlers[:], root.level, requests.level
+    servers = logging.getLogger("uvicorn.error")
+    filters = servers.filters[:]
     set_up("json", stream)
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
     root.handlers[:] = before
     root.setLevel(level)
     requests.setLevel(own)
+    servers.filters[:] = filters
 
 
 # Ids
