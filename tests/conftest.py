@@ -5,6 +5,7 @@ What every test may ask for.
 demo in its own process, `pages` a browser that sees this machine only.
 """
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -49,6 +50,14 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name == "PUSKESMAS_CONFIG" or name.startswith("PUSKESMAS__"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _usual_collections() -> Iterator[None]:
+    """A server lets garbage lie; the tests after it do not."""
+    thresholds = gc.get_threshold()
+    yield
+    gc.set_threshold(*thresholds)
 
 
 @pytest.fixture
