@@ -253,7 +253,7 @@ def test_lane_whose_head_is_not_there(open_with, caplog):
 
 # Time
 
-LATE_S = 0.1
+LATE_S = 0.3
 
 
 @pytest.fixture

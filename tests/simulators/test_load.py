@@ -80,7 +80,7 @@ def test_the_rate_is_held(bare):
     done = load.run(bare.url, 4, ask, rate=40, seconds=1.5)
 
     assert len(done.answers) == 60
-    assert done.seconds > 1.4
+    assert 1.4 < done.seconds < 20
 
 
 def test_what_waits_behind_a_slow_answer_counts_from_when_it_was_due(bare):
