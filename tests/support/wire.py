@@ -30,8 +30,9 @@ def serving(
         make: Makes a protocol, as uvicorn asks for one.
         context: For TLS.
     """
+    # Without any say in logging: that would be for all tests which come after in this process.
     config = uvicorn.Config(
-        app, http=make, ws="none", log_level="critical", access_log=False, lifespan="off",
+        app, http=make, ws="none", log_config=None, access_log=False, lifespan="off",
         timeout_keep_alive=KEEP_ALIVE_S, timeout_graceful_shutdown=1,
         ssl_context_factory=None if context is None else lambda *_: context,
     )  # fmt: skip
