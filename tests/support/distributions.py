@@ -78,9 +78,11 @@ class Shelf:
 def shelf_on_path(folder: Path) -> Iterator[Shelf]:
     """Lend a shelf; afterwards neither path nor modules know of it."""
     path, modules = list(sys.path), set(sys.modules)
-    yield Shelf(folder)
-    sys.path[:] = path
-    for name in set(sys.modules) - modules:
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(folder)):
-            del sys.modules[name]
-    importlib.invalidate_caches()
+    try:
+        yield Shelf(folder)
+    finally:
+        sys.path[:] = path
+        for name in set(sys.modules) - modules:
+            if str(getattr(sys.modules[name], "__file__", "")).startswith(str(folder)):
+                del sys.modules[name]
+        importlib.invalidate_caches()
