@@ -92,6 +92,7 @@ def test_a_slip_says_when_counters_open_and_its_unit_in_english(open_with):
     hall.call_next()
     providers.print_slip(hall.clinic, PrintOrder(hall.issue("kia").code, "en"))
     first, second = printer.slips
+    assert (first.language, second.language) == ("en", "en")
     assert (first.estimate_minutes, first.counter_opens) == (None, "08:00")
     assert (second.estimate_minutes is None, second.counter_opens) == (False, None)
     assert first.unit_name == "Mother, child and family planning"

@@ -64,6 +64,17 @@ def test_a_ticket_is_laid_out_for_the_printers_own_paper(clinic, tcp, width_mm):
     assert (left, right) == (0, dots)
 
 
+def test_a_ticket_is_sent_as_its_printer_takes_it(clinic, tcp):
+    """Letters, pictures and cut are those that were set for it."""
+    set_up(clinic, tcp, code_page="cp858", images="column", cut="full")
+    clinic.print_slip(clinic.issue(), "escpos")
+
+    (paper,) = tcp.printed
+    assert b"\x1bt\x13" in paper
+    assert (b"\x1b*" in paper, b"\x1dv0" in paper) == (True, False)
+    assert paper.endswith(b"\x1dVA\x00")
+
+
 def test_a_printer_that_cannot_leaves_it_to_the_browser(clinic, tcp):
     """So the number is on paper or on the page, and its slip is known."""
     ticket = clinic.issue()

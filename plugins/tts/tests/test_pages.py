@@ -320,6 +320,18 @@ def test_what_is_likely_is_spoken_before_it_is_called(clinic, monkeypatch):
         assert len(clinic.speak(ticket, "tts", "browser").sound) == 2
 
 
+def test_nothing_of_yesterday_is_spoken_in_advance(clinic):
+    """The day ends, and with it what was likely."""
+    background = VOICES["uji"].background
+    background.stop()
+    clinic.issue()
+    clinic.deliver()
+    assert background.waiting > 0
+    clinic.end_day()
+    clinic.deliver()
+    assert background.waiting == 0
+
+
 @pytest.mark.parametrize("folder", ["../id", "/etc", "a/b", "id*"])
 def test_recordings_are_looked_for_in_their_folder_only(clinic, folder):
     """No setting leads out of it."""
