@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from puskesmas_queue.api import Health, Role, Utterance
+from puskesmas_queue.services import providers
 from puskesmas_queue.testing import ClinicUnderTest, PluginContract
 from puskesmas_queue_tts import health
 from puskesmas_queue_tts import plugin as the_plugin
@@ -23,6 +24,8 @@ from puskesmas_queue_tts.settings import Settings
 
 NAME = "tts"
 PATIENT_S = 60.0
+SURROUNDINGS_S = 0.1
+"""What surrounds the engines: tables, words, the chime."""
 
 
 class TestContract(PluginContract):
@@ -304,3 +307,9 @@ def test_a_clinic_that_was_not_begun_has_no_voice(open_clinic):
 
     utterance = Utterance(("Nol.",), "id", "main", "page")
     assert the_plugin.speak(utterance, ctx).sound == ()
+
+
+def test_every_engine_has_its_turn_within_the_servers_time():
+    """Else the server gives the call up before the last one was asked."""
+    assert the_plugin.BUDGET_S <= providers.SPEAK_DEADLINE_S - SURROUNDINGS_S
+    assert the_plugin.PAGE_BUDGET_S <= providers.READ_DEADLINE_S - SURROUNDINGS_S
