@@ -6,7 +6,6 @@ import os
 import re
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -33,6 +32,7 @@ from puskesmas_queue.simulators.client import LOST, Client
 from puskesmas_queue.storage.tables import counters
 from support.machines import hall_cookies
 from support.server import command
+from support.sockets import free_port
 
 START_S = 90
 MOST_KIOSKS = 32
@@ -101,7 +101,7 @@ class Fleet:
     def __init__(
         self, config: Config, workers: int, make: Callable[[int], list[str]] | None = None
     ) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = config.folder / "server.log"
         self._command = (
@@ -295,10 +295,3 @@ class Crowd:
             status, _, text = browser.insist(path, {}, until=self._until, htmx=True)
             assert status == 200, (status, text[:300])
             served.append(int(found[1]))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
