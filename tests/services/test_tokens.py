@@ -229,6 +229,18 @@ def test_another_process_ends_it(clinic, database_url, tmp_path, clock):
         tokens.program_of(clinic, given.access)
 
 
+def test_another_process_begins_it(clinic, database_url, tmp_path, clock):
+    """A program's next request may come to this one before word of its login does."""
+    tokens.program_of(clinic, log_in(clinic).access)
+    other = open_clinic(make_config(database_url, tmp_path), clock)
+    try:
+        given = tokens.log_in(other, "budi", clinic.password, PROGRAM)
+    finally:
+        other.close()
+
+    assert tokens.program_of(clinic, given.access).username == "budi"
+
+
 def test_a_token_that_was_good_a_moment_ago_ends_in_time(clinic, monkeypatch):
     """A signature is not checked twice, the end of a token each time."""
     log_in(clinic)

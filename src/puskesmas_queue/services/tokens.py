@@ -167,7 +167,10 @@ def revoke(clinic: Clinic, token: str, actor: Actor) -> None:
 
 def program_of(clinic: Clinic, token: str) -> Principal:
     """
-    Return whose access token this is. Reads the database once in ten seconds, or after a change.
+    Return whose access token this is.
+
+    Reads the database once in ten seconds, after a change, and before one is refused whose login
+    is not known, or not as a good one.
 
     Raises:
         TokenRefused: It is none of this clinic's, is too old, or its login is over.
@@ -184,8 +187,12 @@ def principal_of(clinic: Clinic, family_id: int) -> Principal | None:
     good = clinic.remembered(
         "logins", LOGINS_TOPIC, 0.0, lambda: clinic.db.read(rows.good_families)
     )
+    now = clinic.clock.now()
     found = good.get(family_id)
-    if found is None or not _is_good(*found, clinic.clock.now()):
+    if found is None or not _is_good(*found, now):
+        # Another process may have begun or refreshed it just now, and word of it is on its way.
+        found = clinic.db.read(lambda tx: rows.find_family(tx, family_id))
+    if found is None or not _is_good(*found, now):
         return None
     family, user = found
     return Principal(
