@@ -5,8 +5,7 @@ What exactly is nonsense, and what the default says in its place, is in `tests/h
 """
 
 import logging
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +23,7 @@ from puskesmas_queue.storage import tables
 from puskesmas_queue.workers.outbox import Outbox
 from support.clinics import make_clinic, make_config
 from support.desk import KIOSK, STAFF, open_all, rows_of, take
+from support.waiting import until
 
 # What is raised while a faulty thread collects garbage, Python can only print.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -48,13 +48,6 @@ def opened(
     finally:
         outbox.stop(WAIT_S)
         clinic.close()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def work(clinic: Clinic) -> None:

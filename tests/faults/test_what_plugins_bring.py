@@ -6,8 +6,6 @@ Tickets issued equal requests, and the line is called to its end.
 
 import inspect
 import logging
-import time
-from collections.abc import Callable
 
 import pytest
 
@@ -22,6 +20,7 @@ from puskesmas_queue.workers import plugins as lives
 from puskesmas_queue.workers.outbox import Outbox
 from support.clinics import make_clinic, make_config
 from support.desk import STAFF, open_all, take
+from support.waiting import until
 
 # What is raised while a faulty thread collects garbage, Python can only print.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -37,13 +36,6 @@ SHORT_S, PATIENT_S = 0.3, 20.0
 """How long what never ends by itself is waited for, and what does."""
 WAIT_S = 60
 REQUESTS = "PAAP"
-
-
-def until(condition: Callable[[], bool]) -> None:
-    ends = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < ends
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("name", WAYS)

@@ -10,6 +10,7 @@ from puskesmas_queue.domain.errors import StorageUnavailable
 from puskesmas_queue.plugin_host.outcomes import Fault
 from puskesmas_queue.storage import fault_writer, faults
 from puskesmas_queue.storage.fault_writer import FaultWriter
+from support.waiting import until
 
 
 class Rows:
@@ -42,13 +43,6 @@ def writer(rows):
 
 FAULT = Fault("guest", "choose_lane", "raised", "ValueError: broken")
 LATE = Fault("guest", "choose_lane", "overran", "no answer within 100 ms")
-
-
-def until(condition) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_the_first_is_stored_at_once_and_later_ones_together(writer, rows, monkeypatch):

@@ -15,6 +15,7 @@ from puskesmas_queue.plugin_host.outcomes import PluginFailed
 from puskesmas_queue.workers.outbox import OutboxWorker
 from support.clinics import make_clinic, make_config
 from support.desk import take
+from support.waiting import until
 
 PATIENCE_S = 30.0
 
@@ -26,13 +27,6 @@ def said(monkeypatch):
     monkeypatch.setattr(threading, "excepthook", found.append)
     monkeypatch.setattr(sys, "unraisablehook", found.append)
     return found
-
-
-def until(is_so):
-    ends = time.monotonic() + PATIENCE_S
-    while not is_so():
-        assert time.monotonic() < ends
-        time.sleep(0.002)
 
 
 def test_one_that_is_told_again_while_it_leaves(monkeypatch, said):

@@ -9,6 +9,7 @@ import pytest
 from puskesmas_queue.plugin_host import guard as guards
 from puskesmas_queue.plugin_host.guard import Guard, NoAnswer
 from puskesmas_queue.plugin_host.haste import HASTE_S, haste
+from support.waiting import until
 
 USUAL_S = 0.003
 
@@ -26,13 +27,6 @@ def usual():
 
 def interval() -> float:
     return pytest.approx(sys.getswitchinterval(), abs=1e-6)
-
-
-def until(is_so, patience_s=30.0):
-    ends = time.monotonic() + patience_s
-    while not is_so():
-        assert time.monotonic() < ends
-        time.sleep(0.002)
 
 
 def seen_during(task, busy_s=1.0) -> set[float]:

@@ -45,6 +45,7 @@ from puskesmas_queue.workers.outbox import Outbox
 from puskesmas_queue.workers.plugins import PluginLives
 from support.clinics import make_clinic, make_config
 from support.plugin_tables import FIRST, write_migration
+from support.waiting import until
 
 KIOSK = Actor("device", name="kiosk", device="kiosk-1")
 
@@ -72,13 +73,6 @@ def living(clinic: Clinic) -> Iterator[None]:
         yield
     finally:
         worker.stop()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def issue(clinic: Clinic) -> str:

@@ -29,6 +29,7 @@ from puskesmas_queue.workers import breaker, outbox
 from puskesmas_queue.workers.outbox import Outbox, OutboxWorker
 from support.clinics import MORNING, make_clinic, make_config
 from support.desk import PassingClock, rows_of
+from support.waiting import until
 
 KIOSK = Actor("device", name="kiosk", device="kiosk-1")
 STAFF = Actor("user", id=1, name="Siti", role=Role.PETUGAS_LOKET)
@@ -96,13 +97,6 @@ def delivering(clinic: Clinic) -> Iterator[Outbox]:
         yield worker
     finally:
         worker.stop()
-
-
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def claim(clinic: Clinic, plugin: str) -> list[Delivery]:

@@ -472,7 +472,10 @@ def test_a_printer_that_never_can_tell_alarms_nobody(ctx, there, tcp):
 
 def test_a_place_has_its_printers_in_their_order(ctx, tcp, there):
     a, b, c = (there(name, tcp) for name in "abc")
-    ids = lambda place, name: [one.printer_id for one in printers.order_for(ctx, place, name)]  # noqa: E731
+
+    def ids(place: str, name: str) -> list[str]:
+        return [one.printer_id for one in printers.order_for(ctx, place, name)]
+
     assert ids("kiosk", "Depan") == [a, b, c]
     printers.set_place(ctx, "kiosk", printers.EVERY, [b])
     printers.set_place(ctx, "kiosk", "Depan", [c, a, c])
