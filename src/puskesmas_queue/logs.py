@@ -51,6 +51,33 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
+class Lines(logging.StreamHandler[TextIO]):
+    """
+    Writes each line; its text is made before the lock is taken that all who log share.
+
+    What a plugin logs is made of its own values: while one of them takes its time to say what it
+    is, the hall goes on.
+
+    Args:
+        form: Makes the text.
+        stream: Where to.
+    """
+
+    def __init__(self, form: logging.Formatter, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._form = form
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write it."""
+        try:
+            text = self._form.format(record)
+        except Exception:  # noqa: BLE001  # as logging's own handlers do
+            self.handleError(record)
+            return False
+        super().handle(logging.makeLogRecord({"msg": text}))
+        return True
+
+
 def exception_lines(error: BaseException) -> list[str]:
     """Name an exception and where it came from: files, lines, functions, none of their values."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -69,12 +96,14 @@ def set_up(kind: str, stream: TextIO | None = None) -> None:
         stream: Where to; else standard error.
     """
     logging.getLogger("uvicorn.error").addFilter(_is_worth_a_line)
+    root, stream = logging.getLogger(), stream or sys.stderr
     if kind != "json":
+        if not root.handlers:
+            lines = Lines(logging.Formatter(), stream)
+            lines.setLevel(logging.WARNING)
+            root.addHandler(lines)
         return
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(JsonLines())
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [Lines(JsonLines(), stream)]
     root.setLevel(logging.WARNING)
     logging.getLogger("puskesmas_queue.requests").setLevel(logging.INFO)
 

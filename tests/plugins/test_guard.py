@@ -1,8 +1,14 @@
 """Threads that run foreign code end wherever they are, and nothing is raised anywhere else."""
 
+import _imp
+import io
+import logging
 import sys
 import threading
 import time
+from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
@@ -101,6 +107,126 @@ def test_a_thread_with_the_number_of_one_that_is_gone_is_left_alone(said):
 
     assert number in ended
     assert said == []
+
+
+@contextmanager
+def log_of_its_own():
+    """Give a log and what writes its lines."""
+    handler, log = logging.StreamHandler(io.StringIO()), logging.getLogger("guest")
+    log.addHandler(handler)
+    log.propagate = False
+    try:
+        yield log, handler
+    finally:
+        log.propagate = True
+        log.removeHandler(handler)
+
+
+@contextmanager
+def line_written():
+    """Somebody writes a line of the log."""
+    with log_of_its_own() as (log, handler), handler.lock:
+        yield lambda: log.error("told"), handler.lock
+
+
+@contextmanager
+def condition_changed():
+    """Somebody changes what others wait for."""
+    lock = threading.Lock()
+    changed = threading.Condition(lock)
+
+    def change() -> None:
+        with changed:
+            pass
+
+    with lock:
+        yield change, lock
+
+
+@contextmanager
+def module_looked_for():
+    """Somebody looks which modules are being imported."""
+    lock = ImportLock()
+    lock.acquire()
+    try:
+        yield lambda: import_module("puskesmas_queue.no_such_module"), lock
+    finally:
+        lock.release()
+
+
+class ImportLock:
+    """That of the interpreter, as a lock."""
+
+    release = staticmethod(_imp.release_lock)
+
+    def acquire(self, timeout: float = 0) -> bool:
+        """Take it unless another has it."""
+        if _imp.lock_held():
+            return False
+        _imp.acquire_lock()
+        return True
+
+
+def is_free(lock) -> bool:
+    """Say whether nobody has a lock."""
+    return lock.acquire(timeout=0.1) and lock.release() is None
+
+
+@pytest.mark.parametrize("in_use", [line_written, condition_changed, module_looked_for])
+def test_no_lock_of_all_is_lost_with_what_waited_for_it(in_use):
+    """It is told to end while it waits, and comes to have the lock a moment later."""
+    guard = Guard()
+    with in_use() as (task, lock):
+        with pytest.raises(NoAnswer):
+            guard.call(task, 0.05)
+        guard.end()
+
+    until(lambda: not guard.is_running)
+    until(lambda: is_free(lock))
+
+
+def test_no_lock_of_all_is_lost_with_what_takes_it_all_the_time():
+    """The hall logs as well: whoever logs mostly waits, and is to end at another moment."""
+    over, told = threading.Event(), []
+
+    def hall(log) -> None:
+        while not over.is_set():
+            log.error("hall")
+            told.append(1)
+
+    def spin(log) -> None:
+        while True:
+            log.error("plugin")
+
+    with log_of_its_own() as (log, _):
+        threading.Thread(target=hall, args=(log,), daemon=True).start()
+        try:
+            for _ in range(3):
+                guard = Guard()
+                with pytest.raises(NoAnswer):
+                    guard.call(partial(spin, log), 0.05)
+                guard.end()
+                until(lambda guard=guard: not guard.is_running)
+                before = len(told)
+                until(lambda before=before: len(told) > before + 10)
+        finally:
+            over.set()
+
+
+def test_what_waits_again_and_again_ends_and_leaves_whole_what_it_waits_for():
+    gate, guard = threading.Event(), Guard()
+
+    def wait() -> None:
+        while not gate.wait(0.01):
+            pass
+
+    with pytest.raises(NoAnswer):
+        guard.call(wait, 0.05)
+    guard.end()
+
+    until(lambda: not guard.is_running)
+    assert not gate.is_set()
+    assert is_free(gate._cond)
 
 
 def test_whoever_is_retired_ends():

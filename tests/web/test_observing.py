@@ -5,6 +5,7 @@ import json
 import logging
 import re
 import secrets
+import threading
 
 import httpx2 as httpx
 import pytest
@@ -15,7 +16,7 @@ from puskesmas_queue.cli.context import command_actor
 from puskesmas_queue.clinic import open_clinic
 from puskesmas_queue.domain.access import Role
 from puskesmas_queue.domain.errors import StorageUnavailable
-from puskesmas_queue.logs import REQUEST_ID, JsonLines, scrubbed, set_up
+from puskesmas_queue.logs import FORMATS, REQUEST_ID, JsonLines, scrubbed, set_up
 from puskesmas_queue.services.accounts import add_user
 from puskesmas_queue.settings import load_config
 from puskesmas_queue.web import observing
@@ -24,6 +25,7 @@ from scale.crowd import make_open_clinic, paired_kiosks
 from support.server import running
 
 OWN = {"sec-fetch-site": "same-origin"}
+PATIENCE_S = 30.0
 
 
 @pytest.fixture
@@ -39,19 +41,32 @@ def browser(app):
 
 
 @pytest.fixture
-def lines():
-    """What is logged as JSON."""
+def set_up_log():
+    """Set up the log as a server does; gives where it is written."""
     stream = io.StringIO()
     root, requests = logging.getLogger(), logging.getLogger("puskesmas_queue.requests")
     before, level, own = root.handlers[:], root.level, requests.level
     servers = logging.getLogger("uvicorn.error")
     filters = servers.filters[:]
-    set_up("json", stream)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+
+    def start(kind):
+        # Those of this test run among them.
+        root.handlers[:] = []
+        set_up(kind, stream)
+        return stream
+
+    yield start
     root.handlers[:] = before
     root.setLevel(level)
     requests.setLevel(own)
     servers.filters[:] = filters
+
+
+@pytest.fixture
+def lines(set_up_log):
+    """What is logged as JSON."""
+    written = set_up_log("json")
+    return lambda: [json.loads(line) for line in written.getvalue().splitlines()]
 
 
 # Ids
@@ -155,6 +170,53 @@ def test_lines_are_json_whatever_is_logged(lines):
     assert "a" * 20 not in json.dumps(second)
     assert second["exception"][-1] == "ValueError: NIK …, token …"
     assert "test_observing.py" in second["exception"][0]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_what_takes_its_time_to_say_what_it_is_holds_up_no_other_line(set_up_log, kind):
+    """A plugin logs values of its own, and exceptions."""
+    asked, gate = threading.Event(), threading.Event()
+
+    class Slow(Exception):
+        def __str__(self):
+            asked.set()
+            gate.wait(PATIENCE_S)
+            return "slow"
+
+    written = set_up_log(kind)
+    log = logging.getLogger("x")
+    slow = threading.Thread(target=lambda: log.error("%s", "plugin", exc_info=Slow()))
+    slow.start()
+    try:
+        assert asked.wait(PATIENCE_S)
+        log.warning("hall")
+
+        assert "hall" in written.getvalue()
+        assert "plugin" not in written.getvalue()
+    finally:
+        gate.set()
+        slow.join()
+    assert "plugin" in written.getvalue()
+    assert "Slow: slow" in written.getvalue()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_what_cannot_be_said_is_no_fault_of_who_says_it(set_up_log, kind, capsys):
+    written = set_up_log(kind)
+
+    logging.getLogger("x").warning("%d", "no figure")
+
+    assert written.getvalue() == ""
+    assert "no figure" in capsys.readouterr().err
+
+
+def test_text_is_what_went_wrong(set_up_log):
+    written = set_up_log("text")
+
+    logging.getLogger("puskesmas_queue.requests").info("asked")
+    logging.getLogger("x").warning("%s %s", "two", "words")
+
+    assert written.getvalue() == "two words\n"
 
 
 def test_garbage_fills_no_log(lines):

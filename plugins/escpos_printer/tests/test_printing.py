@@ -11,6 +11,7 @@ from fake_printer import TcpPrinter
 from sqlalchemy import update
 
 from puskesmas_queue.api import Context, PluginDataUnavailable
+from puskesmas_queue.plugin_host.guard import Guard, NoAnswer
 from puskesmas_queue.services.providers import PRINT_DEADLINE_S
 from puskesmas_queue_escpos_printer import (
     documents,
@@ -134,7 +135,7 @@ def test_jobs_at_once_come_one_after_the_other(ctx, there, tcp):
 
 
 def test_a_turn_of_another_process_is_waited_for(ctx, there, tcp):
-    """It has a row only, and no lock of this process."""
+    """It has a row only, and nothing in this process."""
     there("Kiosk", tcp)
     device = f"tcp:{tcp.address}"
     holder = turns._claim(ctx, device, time.monotonic())
@@ -152,6 +153,25 @@ def test_a_turn_of_a_process_that_died_ends(ctx, there, tcp, monkeypatch):
     there("Kiosk", tcp)
     monkeypatch.setattr(turns, "LEASE_S", 0.3)
     turns._claim(ctx, f"tcp:{tcp.address}", time.monotonic())
+    assert go(ctx, times=PATIENT).state == "printed"
+
+
+def test_a_turn_that_is_ended_while_it_waits_is_nobodys(ctx, there, tcp):
+    """A slow machine: the core gives the whole up before the job gives up waiting."""
+    there("Kiosk", tcp)
+    device, guard = f"tcp:{tcp.address}", Guard()
+
+    def wait() -> None:
+        with turns.turn(ctx, device, time.monotonic() + 60):
+            pass
+
+    with turns.turn(ctx, device, time.monotonic()):
+        with pytest.raises(NoAnswer):
+            guard.call(wait, 0.1)
+        guard.end()
+    guard._thread.join(60)
+    assert not guard.is_running
+
     assert go(ctx, times=PATIENT).state == "printed"
 
 

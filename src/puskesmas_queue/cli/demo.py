@@ -221,11 +221,13 @@ def run(
     from puskesmas_queue.cli.serve import uvicorn_options
     from puskesmas_queue.clinic import open_clinic
     from puskesmas_queue.clock import KeptClock
+    from puskesmas_queue.logs import set_up
     from puskesmas_queue.services.day import confirm_clock
     from puskesmas_queue.services.sessions import end_sessions_of_program
     from puskesmas_queue.simulators.driver import DAILY_AGENT, DailyRound
     from puskesmas_queue.web.routes.demo import DemoState
 
+    set_up(config.server.log_format)
     clock = KeptClock(config.folder / DEMO_CLOCK_NAME)
     clinic = open_clinic(config, clock)
     clock.move_to(start_of_day(clinic))

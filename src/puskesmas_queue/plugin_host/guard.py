@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
+from functools import partial
 from typing import Any
 
 from puskesmas_queue.plugin_host.describing import (
@@ -22,10 +23,13 @@ from puskesmas_queue.plugin_host.describing import (
     places_of,
     where,
 )
+from puskesmas_queue.plugin_host.handovers import is_handing_over
 from puskesmas_queue.plugin_host.haste import haste
 
 AGAIN_S = (0.1, 0.5, 1, 2, 5, 10, 30, 60)
 """Pauses before a thread that did not end is told again."""
+SOON_S = 0.01
+"""How soon is looked again whether a thread that was handing over a lock can be told."""
 LATE_S = 0.01
 """Whoever is woken later than this is on a busy machine; on a quiet one it is a thousandth."""
 FIRST_LOOK_S, LOOK_S = 0.02, 0.2
@@ -217,27 +221,48 @@ class Guard:
         Where foreign code swallows it, it is raised again for a while.
         """
         self.retire()
-        self._raise()
+        was_told = self._raise()
         if self._thread.is_alive():
-            threading.Thread(target=self._insist, name="hook-guard-end", daemon=True).start()
+            insist = partial(self._insist, was_told=was_told)
+            threading.Thread(target=insist, name="hook-guard-end", daemon=True).start()
 
-    def _insist(self) -> None:
+    def _insist(self, *, was_told: bool) -> None:
         """Raise again; in haste only while it computes: what waits in C holds nobody up."""
         computed_s, is_computing = self._computed_s(), True
         for pause_s in AGAIN_S:
             with haste.while_computing() if is_computing else nullcontext():
-                self._thread.join(pause_s)
+                self._await_end(pause_s, was_told=was_told)
             if not self._thread.is_alive():
                 return
             before_s, computed_s = computed_s, self._computed_s()
             is_computing = computed_s - before_s > COMPUTING_S
-            self._raise()
+            was_told = self._raise()
 
-    def _raise(self) -> None:
+    def _await_end(self, pause_s: float, *, was_told: bool) -> None:
+        """Give the thread time to end; one that could not be told yet is told meanwhile."""
+        ends = time.monotonic() + pause_s
+        while not was_told and self._thread.is_alive() and time.monotonic() < ends:
+            self._thread.join(SOON_S)
+            was_told = self._raise()
+        self._thread.join(max(ends - time.monotonic(), 0))
+
+    def _raise(self) -> bool:
+        """Have the thread told to end; False where it hands over a lock, so that it goes on."""
         with self._changing:
             self._is_given_up = True
-            if self._is_open:
-                self._raise_here(Overrun)
+            if not self._is_open:
+                return True
+            if self._is_handing_over():
+                return False
+            self._raise_here(Overrun)
+            # It may have had a turn since it was looked at; what is raised comes in its next one.
+            if self._is_handing_over():
+                self._raise_here(None)
+                return False
+            return True
+
+    def _is_handing_over(self) -> bool:
+        return is_handing_over(sys._current_frames().get(self._thread.ident or 0))
 
     def _raise_here(self, error: type[Overrun] | None) -> None:
         """Have it raised by whatever the thread runs next, or nothing after all."""

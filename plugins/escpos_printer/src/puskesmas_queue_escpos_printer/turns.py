@@ -1,8 +1,8 @@
 """
 One job at a time at a printer, in this process and in every other one of the server.
 
-In the process a lock; between processes a row with an end, so that a process that dies gives its
-turn back by itself.
+In the process a note of who has it; between processes a row with an end, so that a process that
+dies gives its turn back by itself.
 """
 
 import secrets
@@ -23,9 +23,9 @@ LEASE_S = 50.0
 """Longer than a job may take from the turn's begin to its end."""
 LOOK_S = 0.1
 
-_LOCKS: dict[str, threading.Lock] = {}
+_HOLDERS: dict[str, object] = {}
 """By device. Of the process and no clinic's: two clinics may share a printer."""
-_making = threading.Lock()
+_changed = threading.Condition()
 
 
 @contextmanager
@@ -41,11 +41,11 @@ def turn(ctx: Context, device: str, until: float) -> Iterator[None]:
         TransportFailed: Others had it all the time.
         PluginDataUnavailable: The tables cannot be reached.
     """
-    with _making:
-        lock = _LOCKS.setdefault(device, threading.Lock())
-    if not lock.acquire(timeout=rest_s(until)):
-        raise TransportFailed(Reason.BUSY)
+    mine = object()
+    # Taken inside of `try`: a job that ran out of time is ended in any line, this one most likely.
     try:
+        if not _take(device, mine, until):
+            raise TransportFailed(Reason.BUSY)
         holder = _claim(ctx, device, until)
         try:
             yield
@@ -54,7 +54,7 @@ def turn(ctx: Context, device: str, until: float) -> Iterator[None]:
             with suppress(PluginDataUnavailable):
                 _give_back(ctx, device, holder)
     finally:
-        lock.release()
+        _give(device, mine)
 
 
 def release_all(ctx: Context) -> None:
@@ -65,6 +65,21 @@ def release_all(ctx: Context) -> None:
             connection.execute(delete(TURNS).where(TURNS.c.clinic_id == ctx.clinic_id))
 
     own_data(ctx).write(run)
+
+
+def _take(device: str, mine: object, until: float) -> bool:
+    with _changed:
+        is_free = _changed.wait_for(lambda: device not in _HOLDERS, rest_s(until))
+        if is_free:
+            _HOLDERS[device] = mine
+        return is_free
+
+
+def _give(device: str, mine: object) -> None:
+    with _changed:
+        if _HOLDERS.get(device) is mine:
+            del _HOLDERS[device]
+            _changed.notify_all()
 
 
 def _claim(ctx: Context, device: str, until: float) -> str:
