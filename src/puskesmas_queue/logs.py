@@ -11,6 +11,7 @@ import re
 import sys
 import traceback
 from contextvars import ContextVar
+from copy import copy
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -74,8 +75,10 @@ class Lines(logging.StreamHandler[TextIO]):
         except Exception:  # noqa: BLE001  # as logging's own handlers do
             self.handleError(record)
             return False
-        super().handle(logging.makeLogRecord({"msg": text}))
-        return True
+        told = copy(record)
+        told.msg, told.args = text, None
+        told.exc_info = told.exc_text = told.stack_info = None
+        return super().handle(told)
 
 
 def exception_lines(error: BaseException) -> list[str]:
@@ -96,16 +99,21 @@ def set_up(kind: str, stream: TextIO | None = None) -> None:
         stream: Where to; else standard error.
     """
     logging.getLogger("uvicorn.error").addFilter(_is_worth_a_line)
-    root, stream = logging.getLogger(), stream or sys.stderr
-    if kind != "json":
+    root, own = logging.getLogger(), logging.getLogger(__package__)
+    stream = stream or sys.stderr
+    if kind == "json":
+        lines = Lines(JsonLines(), stream)
+        root.handlers[:] = [lines]
+        root.setLevel(logging.WARNING)
+        logging.getLogger("puskesmas_queue.requests").setLevel(logging.INFO)
+    else:
+        lines = Lines(logging.Formatter(), stream)
+        lines.setLevel(logging.WARNING)
         if not root.handlers:
-            lines = Lines(logging.Formatter(), stream)
-            lines.setLevel(logging.WARNING)
             root.addHandler(lines)
-        return
-    root.handlers[:] = [Lines(JsonLines(), stream)]
-    root.setLevel(logging.WARNING)
-    logging.getLogger("puskesmas_queue.requests").setLevel(logging.INFO)
+    # What a plugin adds to the root, to send lines over the network say, keeps no number waiting.
+    own.handlers[:] = [lines]
+    own.propagate = False
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:

@@ -15,6 +15,7 @@ import pytest
 
 from puskesmas_queue.hookspecs import hookimpl
 from puskesmas_queue.plugin_host import guard as guards
+from puskesmas_queue.plugin_host import handovers
 from puskesmas_queue.plugin_host.dispatch import MOST_STUCK
 from puskesmas_queue.plugin_host.guard import Guard, NoAnswer
 from puskesmas_queue.plugin_host.outcomes import PluginFailed
@@ -185,6 +186,41 @@ def test_no_lock_of_all_is_lost_with_what_waited_for_it(in_use):
     until(lambda: is_free(lock))
 
 
+LIBRARY = """
+import threading
+
+lock = threading.Lock()
+
+def use():
+    lock.acquire()
+    try:
+        pass
+    finally:
+        lock.release()
+"""
+
+
+def test_no_lock_of_a_library_is_lost_with_what_waited_for_it(tmp_path, monkeypatch):
+    """Babel takes one in this way, on which each date of the hall waits."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(handovers, "OWN_S", 0.0)
+    (tmp_path / "library_of_test.py").write_text(LIBRARY)
+    library, guard = import_module("library_of_test"), Guard()
+
+    def plugin() -> None:
+        library.use()
+
+    with library.lock:
+        with pytest.raises(NoAnswer):
+            guard.call(plugin, 0.05)
+        guard.end()
+        time.sleep(0.1)
+
+    until(lambda: not guard.is_running)
+    assert is_free(library.lock)
+    del sys.modules["library_of_test"]
+
+
 def test_no_lock_of_all_is_lost_with_what_takes_it_all_the_time():
     """The hall logs as well: whoever logs mostly waits, and is to end at another moment."""
     over, told = threading.Event(), []
@@ -211,6 +247,107 @@ def test_no_lock_of_all_is_lost_with_what_takes_it_all_the_time():
                 until(lambda before=before: len(told) > before + 10)
         finally:
             over.set()
+
+
+def test_what_takes_a_lock_for_ever_is_ended_all_the_same(monkeypatch):
+    """After a while: it may be the plugin's own."""
+    monkeypatch.setattr(handovers, "OWN_S", 0.3)
+    lock, guard = threading.Lock(), Guard()
+
+    def spin() -> None:
+        while True:
+            lock.acquire(blocking=False)
+
+    with pytest.raises(NoAnswer):
+        guard.call(spin, 0.05)
+    began = time.monotonic()
+    guard.end()
+
+    until(lambda: not guard.is_running)
+    assert time.monotonic() - began >= 0.3
+
+
+def test_an_import_is_not_broken_off(tmp_path, monkeypatch):
+    """A compiled module would not be there again until the server starts anew."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(threading, "gate_of_test", gate := threading.Event(), raising=False)
+    monkeypatch.setattr(handovers, "OWN_S", PATIENCE_S)
+    code = f"import threading\nthreading.gate_of_test.wait({PATIENCE_S})\n"
+    (tmp_path / "slow_module_of_test.py").write_text(code)
+    guard = Guard()
+    with pytest.raises(NoAnswer):
+        guard.call(partial(import_module, "slow_module_of_test"), 0.2)
+    guard.end()
+    gate.set()
+
+    until(lambda: not guard.is_running)
+    assert sys.modules.pop("slow_module_of_test", None) is not None
+
+
+def test_what_is_ended_has_time_to_clean_up():
+    guard, cleaned = Guard(), []
+
+    def work() -> None:
+        try:
+            while True:
+                pass
+        finally:
+            time.sleep(0.4)
+            cleaned.append(1)
+
+    with pytest.raises(NoAnswer):
+        guard.call(work, 0.05)
+    guard.end()
+
+    until(lambda: not guard.is_running)
+    assert cleaned == [1]
+
+
+class NoThread(threading.Thread):
+    """What a system gives that has none left."""
+
+    def start(self):
+        raise RuntimeError("can't start new thread")
+
+
+def test_no_thread_left_to_insist_is_no_reason_to_fail(monkeypatch):
+    guard = Guard()
+
+    def spin() -> None:
+        while True:
+            pass
+
+    with pytest.raises(NoAnswer):
+        guard.call(spin, 0.05)
+    monkeypatch.setattr(guards.threading, "Thread", NoThread)
+    guard.end()
+
+    until(lambda: not guard.is_running)
+
+
+def test_no_thread_left_is_a_fault_of_the_plugin_and_no_refusal(
+    sqlite_url, clock, tmp_path, monkeypatch
+):
+    """One that leaks threads takes the last of them, and numbers are given by the core."""
+    plugin = SimpleNamespace(
+        format_ticket_number=hookimpl(lambda prefix, sequence: f"X{sequence}"),
+        ticket_issued=hookimpl(lambda ticket: None),
+    )
+    config = make_config(sqlite_url, tmp_path)
+    clinic = make_clinic(config, clock, plugins=[("guest", plugin)])
+    worker = OutboxWorker(clinic, "guest")
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(guards.threading, "Thread", NoThread)
+            (ticket,) = take(clinic, "A")
+            (outcome,) = worker.deliver_due()
+            with pytest.raises(PluginFailed, match="can't start new thread"):
+                clinic.hooks.run("guest", "page /x", lambda: 7, PATIENCE_S)
+        assert ticket.number == "A-001"
+        assert (outcome.is_good, outcome.detail) == (False, "can't start new thread")
+        assert [one.number for one in take(clinic, "A")] == ["X2"]
+    finally:
+        clinic.close()
 
 
 def test_what_waits_again_and_again_ends_and_leaves_whole_what_it_waits_for():

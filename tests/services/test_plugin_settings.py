@@ -2,6 +2,7 @@
 
 import datetime as dt
 import logging
+import sys
 import time
 from decimal import Decimal
 from enum import Enum
@@ -520,6 +521,8 @@ class Hangs(BaseModel):
             time.sleep(0.01)
         if value == "jatuh":
             raise RuntimeError("rahasia-1")
+        if value == "keluar":
+            sys.exit("rahasia-1")
         return value
 
 
@@ -545,10 +548,11 @@ def test_a_model_that_hangs_or_falls_costs_its_own_form_only(opened, monkeypatch
     with monkeypatch.context() as hasty:
         hasty.setattr(forms.guarded, "__defaults__", (0.2,))
         assert problems(clinic, "hook", name="lama") == {"": "slow"}
-    with pytest.raises(InvalidForm) as caught:
-        save(clinic, "hook", {"name": "jatuh"}, STAFF)
-    (problem,) = caught.value.problems
-    assert (problem.kind, problem.limit) == ("refused", "its model raised RuntimeError")
+    for name, error in (("jatuh", "RuntimeError"), ("keluar", "SystemExit")):
+        with pytest.raises(InvalidForm) as caught:
+            save(clinic, "hook", {"name": name}, STAFF)
+        (problem,) = caught.value.problems
+        assert (problem.kind, problem.limit) == ("refused", f"its model raised {error}")
     assert save(clinic, "hook", {"name": "baik"}, STAFF)
 
 

@@ -46,6 +46,7 @@ def set_up_log():
     stream = io.StringIO()
     root, requests = logging.getLogger(), logging.getLogger("puskesmas_queue.requests")
     before, level, own = root.handlers[:], root.level, requests.level
+    core = logging.getLogger("puskesmas_queue")
     servers = logging.getLogger("uvicorn.error")
     filters = servers.filters[:]
 
@@ -57,6 +58,8 @@ def set_up_log():
 
     yield start
     root.handlers[:] = before
+    core.handlers[:] = []
+    core.propagate = True
     root.setLevel(level)
     requests.setLevel(own)
     servers.filters[:] = filters
@@ -208,6 +211,31 @@ def test_what_cannot_be_said_is_no_fault_of_who_says_it(set_up_log, kind, capsys
 
     assert written.getvalue() == ""
     assert "no figure" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_what_others_add_to_the_log_holds_up_no_line_of_ours(set_up_log, kind):
+    """A plugin's handler that sends to a machine which does not answer, and a maker of records."""
+    written, seen = set_up_log(kind), []
+
+    class Far(logging.Handler):
+        def emit(self, record):
+            seen.append(record.name)
+
+    def make(name, *rest, **more):
+        return logging.LogRecord(name.lower(), *rest, **more)
+
+    before = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(make)
+    try:
+        logging.getLogger().addHandler(Far())
+        logging.getLogger("puskesmas_queue.plugin_host.dispatch").error("ours")
+        logging.getLogger("X").error("theirs")
+    finally:
+        logging.setLogRecordFactory(before)
+
+    assert seen == ["x"]
+    assert written.getvalue().count("ours") == written.getvalue().count("theirs") == 1
 
 
 def test_text_is_what_went_wrong(set_up_log):

@@ -58,10 +58,11 @@ def where(steps: tuple[Place, ...]) -> str:
 
 def _foreign(frames: Iterable[tuple[FrameType, int]]) -> tuple[Place, ...]:
     steps = ((frame.f_code.co_filename, line, frame.f_code.co_name) for frame, line in frames)
-    return tuple(deque((step for step in steps if _is_foreign(step[0])), MOST_PLACES))
+    return tuple(deque((step for step in steps if is_foreign(step[0])), MOST_PLACES))
 
 
-def _is_foreign(file: str) -> bool:
+def is_foreign(file: str) -> bool:
+    """Say whether a source file is neither ours nor Python's."""
     if file.startswith(INSTALLED):
         return not file.startswith(OURS)
     return not file.startswith((OURS, PYTHON, "<frozen "))

@@ -200,8 +200,11 @@ class Dispatcher:
         if len(stuck) >= MOST_STUCK:
             return Outcome(is_good=False, detail=f"{len(stuck)} earlier facts never ended")
         chosen = self._chosen(impl, {**about, "fact": fact}, now, has_data=True)
-        guard = self._resting.pop(plugin, None) or Guard()
         started = time.monotonic()
+        try:
+            guard = self._resting.pop(plugin, None) or self._begin(plugin, fact.kind)
+        except PluginFailed as error:
+            return Outcome(is_good=False, detail=str(error))
         try:
             guard.call(lambda: impl.function(*chosen), self._fact_deadline_s, BUSY_S)
         except NoAnswer as error:
@@ -264,7 +267,7 @@ class Dispatcher:
             detail = f"not asked: {stuck} earlier calls never ended"
             self.report(Fault(plugin, name, "overran", detail))
             raise PluginFailed(detail)
-        guard = Guard()
+        guard = self._begin(plugin, name)
         try:
             answer = guard.call(task, deadline_s, busy_s)
         except NoAnswer as error:
@@ -303,6 +306,14 @@ class Dispatcher:
         if impl is not None:
             chosen = self._chosen(impl, {}, now, has_data=True)
             self.run(plugin, hook, lambda: impl.function(*chosen), deadline_s, busy_s)
+
+    def _begin(self, plugin: str, name: str) -> Guard:
+        """Begin a thread; where the system has none left, that is told as the plugin's fault."""
+        try:
+            return Guard()
+        except RuntimeError as error:
+            self.report(Fault(plugin, name, "raised", str(error)))
+            raise PluginFailed(str(error)) from None
 
     def _chosen(
         self,
@@ -354,7 +365,10 @@ class Dispatcher:
         try:
             guard = self._guards.get_nowait()
         except queue.Empty:
-            guard = Guard()
+            try:
+                guard = self._begin(plugin, hook)
+            except PluginFailed:
+                return None
         started = time.monotonic()
         try:
             answer = guard.call(lambda: impl.function(*chosen), self._deadline_s)

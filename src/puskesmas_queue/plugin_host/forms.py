@@ -18,7 +18,7 @@ from pydantic_core import to_jsonable_python
 
 from puskesmas_queue.domain.errors import FieldProblem
 from puskesmas_queue.plugin_host.describing import UNSTORABLE, describe
-from puskesmas_queue.plugin_host.guard import Guard, NoAnswer
+from puskesmas_queue.plugin_host.guard import Guard, NoAnswer, Overrun
 
 FieldKind = Literal["text", "number", "switch", "choice", "secret"]
 Value = str | int | float | bool | None
@@ -163,7 +163,9 @@ def guarded(task: Callable[[], T], deadline_s: float = MODEL_DEADLINE_S) -> T:
             return task(), None
         except BadModel as error:
             return None, error
-        except Exception as error:  # noqa: BLE001 - models are foreign code
+        except Overrun:
+            raise
+        except BaseException as error:  # noqa: BLE001 - models are foreign code
             # Not its text, which may repeat a secret that did not fit.
             return None, BadModel(f"its model raised {type(error).__name__}")
 

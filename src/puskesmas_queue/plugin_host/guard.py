@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -23,13 +23,13 @@ from puskesmas_queue.plugin_host.describing import (
     places_of,
     where,
 )
-from puskesmas_queue.plugin_host.handovers import is_handing_over
+from puskesmas_queue.plugin_host.handovers import is_delicate, is_handing_over
 from puskesmas_queue.plugin_host.haste import haste
 
-AGAIN_S = (0.1, 0.5, 1, 2, 5, 10, 30, 60)
-"""Pauses before a thread that did not end is told again."""
+AGAIN_S = (1, 2, 5, 10, 30, 60)
+"""Pauses before a thread that did not end is told again: so long it may clean up."""
 SOON_S = 0.01
-"""How soon is looked again whether a thread that was handing over a lock can be told."""
+"""How soon is looked again whether a thread that could not be told can be."""
 LATE_S = 0.01
 """Whoever is woken later than this is on a busy machine; on a quiet one it is a thousandth."""
 FIRST_LOOK_S, LOOK_S = 0.02, 0.2
@@ -89,7 +89,8 @@ class Guard:
         self._tasks: queue.SimpleQueue[Callable[[], Any] | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[tuple[Any, Raised | None]] = queue.SimpleQueue()
         self._changing = threading.Lock()
-        self._is_open, self._is_given_up = False, False
+        self._is_open = False
+        self._given_up_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="hook-guard", daemon=True)
         self._thread.start()
 
@@ -113,7 +114,7 @@ class Guard:
     def _opens(self) -> bool:
         """Say whether there is anything to do; from now on something may be raised in here."""
         with self._changing:
-            self._is_open = not self._is_given_up
+            self._is_open = self._given_up_at is None
             return self._is_open
 
     def _close(self) -> None:
@@ -224,7 +225,9 @@ class Guard:
         was_told = self._raise()
         if self._thread.is_alive():
             insist = partial(self._insist, was_told=was_told)
-            threading.Thread(target=insist, name="hook-guard-end", daemon=True).start()
+            # Where the system has no thread left, what was raised once has to do.
+            with suppress(RuntimeError):
+                threading.Thread(target=insist, name="hook-guard-end", daemon=True).start()
 
     def _insist(self, *, was_told: bool) -> None:
         """Raise again; in haste only while it computes: what waits in C holds nobody up."""
@@ -247,22 +250,25 @@ class Guard:
         self._thread.join(max(ends - time.monotonic(), 0))
 
     def _raise(self) -> bool:
-        """Have the thread told to end; False where it hands over a lock, so that it goes on."""
+        """Have the thread told to end; False where this is no moment for it, so that it goes on."""
         with self._changing:
-            self._is_given_up = True
+            if self._given_up_at is None:
+                self._given_up_at = time.monotonic()
+            since_s = time.monotonic() - self._given_up_at
             if not self._is_open:
                 return True
-            if self._is_handing_over():
+            if not self._can_end(since_s):
                 return False
             self._raise_here(Overrun)
             # It may have had a turn since it was looked at; what is raised comes in its next one.
-            if self._is_handing_over():
+            if not self._can_end(since_s):
                 self._raise_here(None)
                 return False
             return True
 
-    def _is_handing_over(self) -> bool:
-        return is_handing_over(sys._current_frames().get(self._thread.ident or 0))
+    def _can_end(self, since_s: float) -> bool:
+        frame = sys._current_frames().get(self._thread.ident or 0)
+        return not (is_handing_over(frame) or is_delicate(frame, since_s))
 
     def _raise_here(self, error: type[Overrun] | None) -> None:
         """Have it raised by whatever the thread runs next, or nothing after all."""
