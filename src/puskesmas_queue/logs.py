@@ -116,6 +116,17 @@ def set_up(kind: str, stream: TextIO | None = None) -> None:
     own.propagate = False
 
 
+def speak_again() -> None:
+    """
+    Let the core log, whatever foreign code did to the log.
+
+    Python's own way to set it up anew silences every logger that it is not told of.
+    """
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if name.split(".", 1)[0] == __package__ and isinstance(logger, logging.Logger):
+            logger.disabled = False
+
+
 def _is_worth_a_line(record: logging.LogRecord) -> bool:
     """Whoever sends garbage fills no disk with it; the metrics count it."""
     return record.getMessage() not in _NOISE

@@ -1,5 +1,6 @@
 """A plugin that cannot be loaded: the clinic starts without it, issues and calls."""
 
+import logging
 from dataclasses import replace
 from functools import partial
 
@@ -65,6 +66,17 @@ def test_an_import_that_blocks(shelf, opened, how):
     shelf.install("bad", HEAD + BLOCKED[how], distribution=f"bad-{how.replace(' ', '-')}")
 
     check(opened(), "import did not finish in 1 s")
+
+
+def test_a_plugin_that_silences_the_log(shelf, opened):
+    """As `logging.config.dictConfig` does with every logger that it is not told of."""
+    name = "puskesmas_queue.plugin_host.dispatch"
+    shelf.install(
+        "good", f"import logging\nlogging.getLogger({name!r}).disabled = True\n{DECIDING}"
+    )
+
+    assert opened().plugins.status("good").state == "active"
+    assert not logging.getLogger(name).disabled
 
 
 def test_a_plugin_that_is_half_installed(shelf, opened):

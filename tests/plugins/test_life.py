@@ -1,5 +1,6 @@
 """The beginning and the end of plugins, their checks, and what they bring along."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -136,6 +137,27 @@ def test_a_start_that_hangs_holds_up_nobody(open_with, monkeypatch):
         (line,) = fault_lines(clinic)
         assert line.startswith("stuck startup overran: no end within 1 s (test_life.py:")
     forever.set()
+
+
+def test_a_start_that_silences_the_log(open_with, caplog):
+    """As Python does when the log is set up anew; its own fault is told all the same."""
+    log = logging.getLogger(dispatch.__name__)
+
+    def silence(ctx):
+        log.disabled = True
+
+    def fail(ctx):
+        log.disabled = True
+        raise OSError("no cable")
+
+    clinic = open_with(diary=bringing(startup=silence), other=bringing(startup=fail))
+    now = clinic.clock.now()
+    clinic.hooks.call_life("diary", "startup", now, 30.0)
+    assert not log.disabled
+
+    with pytest.raises(PluginFailed):
+        clinic.hooks.call_life("other", "startup", now, 30.0)
+    assert "plugin other, hook startup raised: OSError: no cable" in caplog.text
 
 
 def test_a_start_that_raises_is_named_and_facts_come(open_with):

@@ -24,6 +24,7 @@ from puskesmas_queue.domain.events import Fact
 from puskesmas_queue.domain.line import LaneChoice, LineHeads
 from puskesmas_queue.domain.tickets import Source, TicketRequest
 from puskesmas_queue.extensions import Context
+from puskesmas_queue.logs import speak_again
 from puskesmas_queue.plugin_host.answers import (
     is_announcement,
     is_choice,
@@ -118,6 +119,7 @@ class Dispatcher:
             steps = [
                 f'\n  File "{file}", line {line}, in {name}' for file, line, name in fault.places
             ]
+            speak_again()
             log.error(
                 "plugin %s, hook %s %s: %s%s%s",
                 fault.plugin, fault.hook, fault.kind, fault.detail, off, "".join(steps),
@@ -305,7 +307,10 @@ class Dispatcher:
         impl = next((i for i in self._impls(hook) if i.plugin_name == plugin), None)
         if impl is not None:
             chosen = self._chosen(impl, {}, now, has_data=True)
-            self.run(plugin, hook, lambda: impl.function(*chosen), deadline_s, busy_s)
+            try:
+                self.run(plugin, hook, lambda: impl.function(*chosen), deadline_s, busy_s)
+            finally:
+                speak_again()
 
     def _begin(self, plugin: str, name: str) -> Guard:
         """Begin a thread; where the system has none left, that is told as the plugin's fault."""

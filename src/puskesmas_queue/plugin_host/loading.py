@@ -23,6 +23,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from puskesmas_queue import __version__
+from puskesmas_queue.logs import speak_again
 from puskesmas_queue.plugin_host.describing import UNSTORABLE
 from puskesmas_queue.plugin_host.guard import Guard, NoAnswer, Raised
 from puskesmas_queue.plugin_host.manager import implemented, make_manager, register
@@ -250,6 +251,8 @@ def load(found: Found, deadline_s: float = IMPORT_DEADLINE_S) -> Loaded:
         return Loaded(found, reason=f"import did not finish in {deadline_s:g} s")
     except Raised as error:
         plugin, hooks, reason = None, (), f"import raised {_line(str(error))}"
+    finally:
+        speak_again()
     guard.retire()
     if reason is not None:
         return Loaded(found, reason=reason)
