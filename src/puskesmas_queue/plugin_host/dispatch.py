@@ -115,15 +115,8 @@ class Dispatcher:
             is_new = key not in self._reported
             self._reported.add(key)
         if is_new:
-            off = "; its decisions are switched off" if fault.is_switched_off else ""
-            steps = [
-                f'\n  File "{file}", line {line}, in {name}' for file, line, name in fault.places
-            ]
             speak_again()
-            log.error(
-                "plugin %s, hook %s %s: %s%s%s",
-                fault.plugin, fault.hook, fault.kind, fault.detail, off, "".join(steps),
-            )  # fmt: skip
+            log.error("%s", fault.in_words())
         self._on_fault(fault)
 
     def switch_on(self, plugin: str) -> None:
@@ -205,10 +198,9 @@ class Dispatcher:
         started = time.monotonic()
         try:
             guard = self._resting.pop(plugin, None) or self._begin(plugin, fact.kind)
+            guard.call(lambda: impl.function(*chosen), self._fact_deadline_s, BUSY_S)
         except PluginFailed as error:
             return Outcome(is_good=False, detail=str(error))
-        try:
-            guard.call(lambda: impl.function(*chosen), self._fact_deadline_s, BUSY_S)
         except NoAnswer as error:
             guard.end()
             stuck.append(guard)

@@ -29,6 +29,13 @@ class Fault:
     is_switched_off: bool = False
     places: tuple[Place, ...] = ()
 
+    def in_words(self) -> str:
+        """Say it as the log does: a line, and one more for each place."""
+        off = "; its decisions are switched off" if self.is_switched_off else ""
+        steps = [f'\n  File "{file}", line {line}, in {name}' for file, line, name in self.places]
+        line = f"plugin {self.plugin}, hook {self.hook} {self.kind}: {self.detail}{off}"
+        return line + "".join(steps)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
